@@ -1,8 +1,12 @@
 """What the steps need of the cloud, in their words rather than an SDK's.
 
+`Cloud` is a frozen bundle of five small ports, one for each of the vendor's products.
+
 Identifiers are opaque texts. Every method may raise `Problem` (room `cloud`, with the vendor's
-code and RequestId as evidence) or `Stopped`. A method that changes something takes the
-ClientToken that the journal keeps, and returns when the change is in force, not when it is queued.
+code and RequestId as evidence) or `Stopped`: each takes the `Stop` of its run, reads included,
+since a read can hang as well as a write, and leaves within a second once that is set. A method that
+changes something takes the ClientToken that the journal keeps, and returns when the change is in
+force, not when it is queued. Whatever a delete finds absent already is fine.
 """
 
 from __future__ import annotations
@@ -56,6 +60,7 @@ class ServerGroup:
     server_count: int
     scheduler: str = ""
     health_check: bool = True
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,8 @@ class ServerCertificate:
     """A server certificate in Certificate Management Service (CAS)."""
 
     certificate_id: str
-    """What a listener wants: CAS `CertIdentifier`, with the site's suffix."""
+    """What a listener wants: CAS `CertIdentifier`, with the site's suffix. In a list it is formed
+    by the site's rule, for the list does not say; `Cas.server_certificate` gives the true one."""
     cas_id: str
     """The number that CAS itself knows it by."""
     name: str
@@ -171,7 +177,9 @@ class IssuedCertificate:
     serial_number: str
     certificate_pem: str
     chain_pem: str
+    """The issuing CA's certificate and those above it; empty in a list, which does not say."""
     status: str = "ISSUE"
+    parent_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,19 +208,21 @@ class IngressRule:
     id: str = ""
 
 
-class Cloud(Protocol):
-    """The one adapter (`alibaba.py`) serves the vendor's cloud and the lab alike."""
+class Sts(Protocol):
+    """Security Token Service."""
 
-    region: str
-    cas_site: str
+    def caller(self, stop: Stop) -> Caller:
+        """Who signs the requests: needs no permission, so it is the first thing to ask."""
+        ...
 
-    def caller(self) -> Caller: ...
 
-    # Network Load Balancer
-    def load_balancers(self) -> Sequence[LoadBalancer]: ...
-    def load_balancer(self, balancer_id: str) -> LoadBalancer: ...
-    def server_groups(self, vpc_id: str = "") -> Sequence[ServerGroup]: ...
-    def server_group(self, group_id: str) -> ServerGroup: ...
+class Nlb(Protocol):
+    """Network Load Balancer."""
+
+    def load_balancers(self, stop: Stop) -> Sequence[LoadBalancer]: ...
+    def load_balancer(self, balancer_id: str, stop: Stop) -> LoadBalancer: ...
+    def server_groups(self, stop: Stop, vpc_id: str = "") -> Sequence[ServerGroup]: ...
+    def server_group(self, group_id: str, stop: Stop) -> ServerGroup: ...
     def create_server_group(
         self, name: str, vpc_id: str, token: str, stop: Stop, tags: Sequence[tuple[str, str]] = ()
     ) -> str:
@@ -222,19 +232,16 @@ class Cloud(Protocol):
     def set_client_ip_preservation(
         self, group_id: str, on: bool, token: str, stop: Stop
     ) -> None: ...
-    def delete_server_group(self, group_id: str, token: str, stop: Stop) -> None:
-        """Absent already is fine, here and in every other delete."""
-        ...
-
-    def servers(self, group_id: str) -> Sequence[Server]: ...
+    def delete_server_group(self, group_id: str, token: str, stop: Stop) -> None: ...
+    def servers(self, group_id: str, stop: Stop) -> Sequence[Server]: ...
     def add_servers(
         self, group_id: str, servers: Sequence[Server], token: str, stop: Stop
     ) -> None: ...
     def remove_servers(
         self, group_id: str, servers: Sequence[Server], token: str, stop: Stop
     ) -> None: ...
-    def listeners(self, balancer_id: str) -> Sequence[Listener]: ...
-    def listener(self, listener_id: str) -> Listener | None: ...
+    def listeners(self, balancer_id: str, stop: Stop) -> Sequence[Listener]: ...
+    def listener(self, listener_id: str, stop: Stop) -> Listener | None: ...
     def create_listener(
         self,
         balancer_id: str,
@@ -248,38 +255,51 @@ class Cloud(Protocol):
 
     def update_listener(
         self, listener_id: str, settings: ListenerSettings, token: str, stop: Stop
-    ) -> None: ...
+    ) -> None:
+        """Give a listener all of `settings` but its port, which the vendor never changes."""
+        ...
+
     def delete_listener(self, listener_id: str, token: str, stop: Stop) -> None: ...
-    def health(self, listener_id: str) -> Sequence[ServerHealth]:
+    def health(self, listener_id: str, stop: Stop) -> Sequence[ServerHealth]:
         """Every backend of the listener's group: those that the API calls abnormal, and the rest.
 
         The API lists only what is not normal, so an empty answer is joined with the members.
         """
         ...
 
-    def security_policies(self) -> Sequence[SecurityPolicy]: ...
+    def security_policies(self, stop: Stop) -> Sequence[SecurityPolicy]: ...
 
-    # Certificate Management Service
-    def server_certificates(self) -> Sequence[ServerCertificate]: ...
+
+class Cas(Protocol):
+    """Certificate Management Service: server certificates, and repositories of CA certificates."""
+
+    def server_certificates(self, stop: Stop) -> Sequence[ServerCertificate]: ...
+    def server_certificate(self, cas_id: str, stop: Stop) -> ServerCertificate | None: ...
     def upload_server_certificate(
         self, name: str, chain_pem: str, key_pem: str, token: str, stop: Stop
     ) -> ServerCertificate: ...
     def delete_server_certificate(self, cas_id: str, token: str, stop: Stop) -> None: ...
-    def ca_repositories(self) -> Sequence[CaRepository]: ...
+    def ca_repositories(self, stop: Stop) -> Sequence[CaRepository]:
+        """Those that take an uploaded CA certificate."""
+        ...
+
     def create_ca_repository(self, name: str, token: str, stop: Stop) -> CaRepository: ...
-    def ca_certificates(self) -> Sequence[CaCertificate]: ...
-    def ca_certificate_pem(self, ca_id: str) -> str: ...
+    def ca_certificates(self, stop: Stop) -> Sequence[CaCertificate]: ...
+    def ca_certificate_pem(self, ca_id: str, stop: Stop) -> str: ...
     def upload_ca_certificate(
         self, repository_id: str, name: str, certificate_pem: str, token: str, stop: Stop
     ) -> str: ...
     def delete_ca_certificate(self, ca_id: str, token: str, stop: Stop) -> None: ...
 
-    # Private CA
-    def private_cas(self) -> Sequence[PrivateCa]:
+
+class Pca(Protocol):
+    """Private CA: a bought CA whose key the vendor holds."""
+
+    def private_cas(self, stop: Stop) -> Sequence[PrivateCa]:
         """Empty when none was bought."""
         ...
 
-    def private_ca(self, ca_id: str) -> PrivateCa: ...
+    def private_ca(self, ca_id: str, stop: Stop) -> PrivateCa: ...
     def issue_client_certificate(
         self, ca_id: str, csr_pem: str, days: int, custom_id: str, token: str, stop: Stop
     ) -> IssuedCertificate:
@@ -295,21 +315,45 @@ class Cloud(Protocol):
         custom_id: str,
         token: str,
         stop: Stop,
-    ) -> IssuedCertificate: ...
-    def issued_certificates(self) -> Sequence[IssuedCertificate]: ...
+    ) -> IssuedCertificate:
+        """`names`: domains and addresses, the common name first."""
+        ...
+
+    def issued_certificates(self, stop: Stop) -> Sequence[IssuedCertificate]: ...
+    def issued_certificate(self, certificate_id: str, stop: Stop) -> IssuedCertificate | None:
+        """One of them with its chain."""
+        ...
+
     def revoke_issued_certificate(self, certificate_id: str, stop: Stop) -> None:
         """Revoke and delete, the vendor's only undo; the quota does not come back."""
         ...
 
-    # Elastic Compute Service
-    def instances(self, instance_ids: Sequence[str] = ()) -> Sequence[Instance]:
+
+class Ecs(Protocol):
+    """Elastic Compute Service."""
+
+    def instances(self, stop: Stop, instance_ids: Sequence[str] = ()) -> Sequence[Instance]:
         """The instances with these ids, or all of the region's."""
         ...
 
-    def ingress_rules(self, security_group_id: str) -> Sequence[IngressRule]: ...
+    def ingress_rules(self, security_group_id: str, stop: Stop) -> Sequence[IngressRule]: ...
     def allow_ingress(
         self, security_group_id: str, rule: IngressRule, token: str, stop: Stop
     ) -> None: ...
     def revoke_ingress(
         self, security_group_id: str, rule: IngressRule, token: str, stop: Stop
     ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One account in one region. `services.cloud.connect` makes it, for cloud and lab alike."""
+
+    region: str
+    cas_site: str
+    """Where CAS and Private CA are asked: a few central sites, not the balancer's region."""
+    sts: Sts
+    nlb: Nlb
+    cas: Cas
+    pca: Pca
+    ecs: Ecs
