@@ -1,21 +1,35 @@
 """Every word that a person sees, from one catalogue: a folder a language, a TOML file a room.
 
-The first part of a key names the file, so a start reads only the rooms that it shows.
+The first part of a key names the file, so a start reads only the rooms that it shows. This module
+is on the path of `--help`, so it imports next to nothing.
 """
 
 from __future__ import annotations
 
-import tomllib
+import os
 from functools import cache
-from importlib.resources import files
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FOLDER = os.path.dirname(__file__)
 _language = "en"
+_learned: dict[str, Mapping[str, object]] = {}
 
 
 def speak(language: str) -> None:
     """Choose the language of everything said from here on; one that is missing falls to English."""
     global _language
     _language = language
+
+
+def learn(room: str, table: Mapping[str, object]) -> None:
+    """Add a room of English words that no file holds, for a step that comes from elsewhere.
+
+    Teaching a room again replaces what was taught; the catalogue's own words win over both.
+    """
+    _learned[room] = table
 
 
 def say(key: str, **facts: object) -> str:
@@ -41,17 +55,70 @@ def knows(key: str) -> bool:
 
 def _find(language: str, key: str) -> object:
     room, *parts = key.split(".")
-    found: object = _room(language, room)
-    for part in parts:
-        if not isinstance(found, dict) or part not in found:
-            return None
-        found = found[part]
-    return found
+    for table in (_room(language, room), _learned.get(room, {})):
+        found: object = table
+        for part in parts:
+            found = found.get(part) if isinstance(found, dict) else None
+        if found is not None:
+            return found
+    return None
 
 
 @cache
 def _room(language: str, room: str) -> dict[str, object]:
-    path = files(__package__) / language / f"{room}.toml"
-    if not path.is_file():
+    path = os.path.join(_FOLDER, language, f"{room}.toml")
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
         return {}
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    table = _simple(text)
+    if table is None:
+        import tomllib  # 7 ms, as much as argparse
+
+        table = tomllib.loads(text)
+    return table
+
+
+def _simple(text: str) -> dict[str, object] | None:
+    """The table of a TOML file that holds headers and strings without escapes, and None for any
+    other: enough for the rooms that every start reads, which so need not import a TOML parser.
+    """
+    root: dict[str, object] = {}
+    table = root
+    headers = set()
+    lines = iter(text.split("\n"))
+    for line in lines:
+        key, equals, value = line.partition(" = ")
+        if not line or line[0] == "#":
+            continue
+        if line[0] == "[" and line[-1] == "]" and line not in headers:
+            headers.add(line)
+            table = root
+            for part in line[1:-1].split("."):
+                inner = table.setdefault(part, {})
+                if not _bare(part) or not isinstance(inner, dict):
+                    return None
+                table = inner
+        elif not equals or not _bare(key) or key in table:
+            return None
+        elif value == '"""':
+            block = []
+            while (line := next(lines, "\\")) != '"""':
+                if _escapes(line):
+                    return None
+                block.append(f"{line}\n")
+            table[key] = "".join(block)
+        elif len(value) > 1 and value[0] == value[-1] == '"' and not _escapes(value[1:-1]):
+            table[key] = value[1:-1]
+        else:
+            return None
+    return root
+
+
+def _bare(key: str) -> bool:
+    return key.isascii() and key.replace("-", "").isalnum()
+
+
+def _escapes(value: str) -> bool:
+    return '"' in value or "\\" in value or not value.isprintable()
