@@ -71,6 +71,28 @@ def write(path: Path, data: bytes, mode: int = 0o600) -> None:
             temporary.unlink()
 
 
+def append(path: Path, data: bytes) -> None:
+    """Put `data` behind what is in the file at `path` (0600 if new); on disk when this returns.
+
+    Raises
+    ------
+    Problem
+        `disk.full`, `disk.cannot-write`; a part of `data` may then be in the file.
+    """
+    try:
+        new = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with open(descriptor, "wb", buffering=0) as file:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(descriptor)
+        if new:
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def make_folder(path: Path) -> None:
     """Make a folder that only its owner may enter (0700), and the missing ones above it.
 
