@@ -1,0 +1,9 @@
+"""The products that the lab's cloud has."""
+
+from __future__ import annotations
+
+from services.lab.api.call import Product
+from services.lab.api.nlb.product import NLB
+from services.lab.api.sts import STS
+
+PRODUCTS: tuple[Product, ...] = (NLB, STS)

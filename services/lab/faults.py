@@ -1,0 +1,93 @@
+"""What can be made to go wrong in the lab, by name, while it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """A fault's name, as the command line takes it, and where its sentence is in the catalogue."""
+
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"lab.fault.{self.name}"
+
+
+_API = (
+    "api-busy",
+    "api-html-502",
+    "api-slow",
+    "api-throttled",
+    "certificate-not-found-yet",
+    "job-stuck-a-while",
+    "no-permission",
+    "no-private-ca",
+    "quota-exceeded",
+)
+
+FAULTS: Mapping[str, FaultKind] = MappingProxyType({name: FaultKind(name) for name in _API})
+"""Every fault there is."""
+
+
+class Faults(MutableSet[str]):
+    """The faults that are on.
+
+    Asked from any thread (`on` is a mere lookup); changed in one, which is also where the callbacks
+    of `on_change` run. A name that is not in `FAULTS` is a KeyError.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._on: set[str] = set()
+        self._turns: Counter[str] = Counter()
+        self._callbacks: list[Callable[[], None]] = []
+        for name in names:
+            self.add(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._on
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._on))
+
+    def __len__(self) -> int:
+        return len(self._on)
+
+    def on(self, name: str, /) -> bool:
+        return name in self._on
+
+    def add(self, value: str) -> None:
+        name = FAULTS[value].name
+        if name not in self._on:
+            self._on.add(name)
+            self._turns[name] = 0
+            self._announce()
+
+    def discard(self, value: str) -> None:
+        name = FAULTS[value].name
+        if name in self._on:
+            self._on.remove(name)
+            self._announce()
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called after each switch."""
+        self._callbacks.append(callback)
+
+    def turn(self, name: str) -> int:
+        """The how-manieth time, from 1, that this fault is asked whether it strikes.
+
+        It makes "every third call" the same in every run. 0 while the fault is off.
+        """
+        if name not in self._on:
+            return 0
+        self._turns[name] += 1
+        return self._turns[name]
+
+    def _announce(self) -> None:
+        for callback in self._callbacks:
+            callback()
