@@ -1,0 +1,338 @@
+"""Scripts that make a backend answer with a page of its own, and put it back as it was.
+
+The web server is nginx, as in the vendor's tutorial, on Alibaba Cloud Linux and its kin (dnf, yum)
+or Debian and its kin (apt-get). Run as root. Every script may be run again at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.hosts.facts import problem
+from services.hosts.port import Host, Ran
+from services.hosts.scripts.answer import Answer, fail, flag, read, script, text
+from services.problem import Exit
+
+DOCUMENT_ROOT = "/usr/share/nginx/html"
+"""Where nginx.org's packages and Red Hat's kin look for pages; Debian's packages do not."""
+
+_DEBIAN_ROOT = "/var/www/html"
+
+_BACKUP = "index.html.nlb-mtls-backup"
+_UNFINISHED = ".index.html.nlb-mtls-unfinished"
+
+_TRIES = 20
+"""Seconds that nginx may take to answer with the page after it has been started."""
+
+_SHOWN_BYTES = 4096
+
+_SHA256 = re.compile(r"[0-9a-f]{64}|")
+
+_FETCH = """\
+no_proxy=127.0.0.1; export no_proxy
+fetch() {
+  if command -v curl >/dev/null 2>&1; then curl -s --max-time 5 http://127.0.0.1/
+  else wget -q -O - -T 5 http://127.0.0.1/; fi
+}"""
+
+_HASH = "sha256sum | head -c 64"
+
+_INSTALLED = "command -v nginx >/dev/null 2>&1"
+_ACTIVE = "systemctl is-active nginx >/dev/null 2>&1"
+_ENABLED = "systemctl is-enabled nginx >/dev/null 2>&1"
+
+# Package managers may talk to the terminal of whoever reads the output, hence no answer lines
+# from them: what they print goes to standard error.
+_INSTALL = f"""\
+if command -v dnf >/dev/null 2>&1; then dnf install -y nginx >&2
+elif command -v yum >/dev/null 2>&1; then yum install -y nginx >&2
+elif command -v apt-get >/dev/null 2>&1; then
+  DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
+  apt-get install -y nginx >&2 || {{ apt-get update >&2; apt-get install -y nginx >&2; }}
+else {fail("no-package-manager")}
+fi"""
+
+_UNINSTALL = f"""\
+if command -v dnf >/dev/null 2>&1; then dnf remove -y nginx >&2
+elif command -v yum >/dev/null 2>&1; then yum remove -y nginx >&2
+elif command -v apt-get >/dev/null 2>&1; then
+  DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
+  apt-get remove -y nginx nginx-common >&2
+else {fail("no-package-manager")}
+fi"""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its SHA-256 (hex) and the first 4 KiB of its text, as far as it can be shown."""
+
+    sha256: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebHost:
+    """A backend's web server as it is."""
+
+    installed: bool
+    active: bool
+    enabled: bool
+    root: str
+    index: Page | None
+    """`index.html` in the document root."""
+    backup: bool
+    """Whether somebody's page was put aside there by `install_web_page`."""
+    served: Page | None
+    """What http://127.0.0.1/ answers on the host itself; None when nothing does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What `install_web_page` has done; the page is served now."""
+
+    root: str
+    sha256: str
+    did: frozenset[str]
+    """Of `install`, `enable`, `start`, `back-up`, `write`; empty if all was so already."""
+
+
+class Undone(StrEnum):
+    """What became of the page: of ours, or of the one that it had replaced."""
+
+    RESTORED = "restored"
+    REMOVED = "removed"
+    ABSENT = "absent"
+    FOREIGN = "foreign"
+    """The page is somebody else's by now, so nothing at all was touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What `remove_web_page` has done."""
+
+    page: Undone
+    did: frozenset[str]
+    """Of `stop`, `disable`, `uninstall`."""
+
+
+def sha256_of(page_text: str) -> str:
+    """The SHA-256 (hex) of a page as `install_web_page` writes it."""
+    return hashlib.sha256(page_text.encode()).hexdigest()
+
+
+def look_at_web_host(document_root: str | None = None) -> str:
+    """Look at nginx, its page, and what the host answers. Changes nothing."""
+    return script(f"""\
+{_FETCH}
+{_root(document_root)}
+{flag("installed", _INSTALLED)}
+{flag("active", _ACTIVE)}
+{flag("enabled", _ENABLED)}
+{flag("index", '[ -f "$root/index.html" ]')}
+[ -f "$root/index.html" ] && printf 'index.sha256=%s\\n' "$({_HASH} < "$root/index.html")"
+{flag("backup", f'[ -e "$root/{_BACKUP}" ] || [ -L "$root/{_BACKUP}" ]')}
+if fetch >/dev/null 2>&1; then
+  printf 'served=yes\\nserved.sha256=%s\\n' "$(fetch | {_HASH})"
+else echo served=no
+fi
+{text("index", f'[ -f "$root/index.html" ] && head -c {_SHOWN_BYTES} "$root/index.html"')}
+{text("served", f"fetch 2>/dev/null | head -c {_SHOWN_BYTES}")}""")
+
+
+def web_host(host: Host, ran: Ran) -> WebHost:
+    """What `look_at_web_host` has found. Raises Problem `hosts.bad-answer`."""
+    answer = read(host, ran)
+    return WebHost(
+        installed=answer.yes("installed"),
+        active=answer.yes("active"),
+        enabled=answer.yes("enabled"),
+        root=answer.one("root"),
+        index=_page(answer, "index"),
+        backup=answer.yes("backup"),
+        served=_page(answer, "served"),
+    )
+
+
+def install_web_page(
+    page_text: str, document_root: str | None = None, ours: Sequence[str] = ()
+) -> str:
+    """Have nginx installed, enabled and started, and http://127.0.0.1/ answer with the page.
+
+    A page of somebody else's is put aside as `index.html.nlb-mtls-backup`, links as links. `ours`
+    are the SHA-256 (hex) of pages that we wrote before, which are simply replaced. Waits for the
+    answer for at most 20 s.
+    """
+    wanted = sha256_of(page_text)
+    is_ours = " || ".join(f'[ "$now" = {shlex.quote(sha256)} ]' for sha256 in ours) or "false"
+    return script(f"""\
+{_FETCH}
+if ! {_INSTALLED}; then
+{_INSTALL}
+  {_INSTALLED} || {fail("install")}
+  echo did=install
+fi
+{_root(document_root)}
+[ -d "$root" ] || {fail("root")}
+now=absent
+if [ -e "$root/index.html" ] || [ -L "$root/index.html" ]; then
+  now=$({_HASH} < "$root/index.html")
+fi
+if [ "$now" != {wanted} ]; then
+  printf '%s' {shlex.quote(page_text)} > "$root/{_UNFINISHED}" || {fail("write")}
+  chmod 644 "$root/{_UNFINISHED}" || {fail("write")}
+  if [ "$now" != absent ] && ! {{ {is_ours}; }}; then
+    if [ -e "$root/{_BACKUP}" ] || [ -L "$root/{_BACKUP}" ]; then
+      rm -f "$root/{_UNFINISHED}"
+      {fail("back-up")}
+    fi
+    mv "$root/index.html" "$root/{_BACKUP}" || {fail("write")}
+    echo did=back-up
+  fi
+  mv -f "$root/{_UNFINISHED}" "$root/index.html" || {fail("write")}
+  echo did=write
+fi
+if ! {_ENABLED}; then
+  systemctl enable nginx >&2 || {fail("enable")}
+  echo did=enable
+fi
+if ! {_ACTIVE}; then
+  systemctl start nginx >&2 || {{ systemctl status nginx --no-pager -l >&2; {fail("start")}; }}
+  echo did=start
+fi
+for try in {" ".join(str(number) for number in range(1, _TRIES + 1))}; do
+  [ "$(fetch 2>/dev/null | {_HASH})" = {wanted} ] && break
+  [ "$try" = {_TRIES} ] && {fail("answer")}
+  sleep 1
+done""")
+
+
+def installed_web_page(host: Host, page_text: str, ran: Ran) -> Installed:
+    """What `install_web_page` has done.
+
+    Raises
+    ------
+    Problem
+        `hosts.web-no-package-manager`, `hosts.web-not-installed`, `hosts.web-no-root`,
+        `hosts.web-not-written`, `hosts.web-page-in-the-way` (exit 4), `hosts.web-not-enabled`,
+        `hosts.web-not-started`, `hosts.web-not-answering`, `hosts.bad-answer`.
+    """
+    answer = read(host, ran)
+    if answer.failed:
+        codes = {
+            "no-package-manager": "web-no-package-manager",
+            "install": "web-not-installed",
+            "root": "web-no-root",
+            "write": "web-not-written",
+            "back-up": "web-page-in-the-way",
+            "enable": "web-not-enabled",
+            "start": "web-not-started",
+            "answer": "web-not-answering",
+        }
+        if answer.failed not in codes:
+            raise answer.bad(f"failed={answer.failed}")
+        root = next(iter(answer.every("root")), DOCUMENT_ROOT)
+        refused = answer.failed == "back-up"
+        raise problem(
+            codes[answer.failed],
+            host,
+            ran.stderr,
+            exit=Exit.REFUSED if refused else Exit.NOT_FINE,
+            root=root,
+            backup=f"{root}/{_BACKUP}",
+        )
+    return Installed(answer.one("root"), sha256_of(page_text), frozenset(answer.every("did")))
+
+
+def remove_web_page(
+    ours: Sequence[str],
+    root: str,
+    *,
+    was_installed: bool,
+    was_active: bool,
+    was_enabled: bool,
+) -> str:
+    """Put the web server back as it was before `install_web_page`: no more, and no less.
+
+    `ours` are the SHA-256 (hex) of pages that we wrote. If there is another page by now, somebody
+    else uses this web server, and it is left alone.
+    """
+    is_ours = " || ".join(f'[ "$now" = {shlex.quote(sha256)} ]' for sha256 in ours) or "false"
+    services = []
+    if not was_active:
+        services.append(
+            f"if {_ACTIVE}; then systemctl stop nginx >&2 || {fail('stop')}; echo did=stop; fi"
+        )
+    if not was_enabled:
+        services.append(
+            f"if {_ENABLED}; then systemctl disable nginx >&2 || {fail('disable')}; "
+            "echo did=disable; fi"
+        )
+    if not was_installed:
+        services.append(f"""\
+if {_INSTALLED}; then
+{_UNINSTALL}
+  ! {_INSTALLED} || {fail("uninstall")}
+  echo did=uninstall
+fi""")
+    after = "\n".join(services)
+    return script(f"""\
+root={shlex.quote(root)}
+rm -f "$root/{_UNFINISHED}"
+now=absent
+if [ -e "$root/index.html" ] || [ -L "$root/index.html" ]; then
+  now=$({_HASH} < "$root/index.html")
+fi
+if [ "$now" != absent ] && ! {{ {is_ours}; }}; then
+  echo page=foreign
+else
+  if [ -e "$root/{_BACKUP}" ] || [ -L "$root/{_BACKUP}" ]; then
+    mv -f "$root/{_BACKUP}" "$root/index.html" || {fail("write")}
+    echo page=restored
+  elif [ "$now" != absent ]; then
+    rm -f "$root/index.html" || {fail("write")}
+    echo page=removed
+  else echo page=absent
+  fi
+{after}
+fi""")
+
+
+def removed_web_page(host: Host, ran: Ran) -> Restored:
+    """What `remove_web_page` has done.
+
+    Raises Problem `hosts.web-not-undone` or `hosts.bad-answer`.
+    """
+    answer = read(host, ran)
+    if answer.failed:
+        raise problem("web-not-undone", host, f"{answer.failed}\n{ran.stderr}")
+    said = answer.one("page")
+    try:
+        return Restored(Undone(said), frozenset(answer.every("did")))
+    except ValueError:
+        raise answer.bad(f"page={said}") from None
+
+
+def _root(document_root: str | None) -> str:
+    """Shell that sets `root`, and answers it, once nginx is there to tell the packages apart."""
+    if document_root is not None:
+        chosen = f"root={shlex.quote(document_root)}"
+    else:
+        chosen = (
+            f"root={DOCUMENT_ROOT}\n"
+            f"[ -f /etc/debian_version ] && [ -d {_DEBIAN_ROOT} ] && root={_DEBIAN_ROOT}"
+        )
+    return f"{chosen}\nprintf 'root=%s\\n' \"$root\""
+
+
+def _page(answer: Answer, name: str) -> Page | None:
+    if not answer.yes(name):
+        return None
+    sha256 = answer.one(f"{name}.sha256")
+    if not _SHA256.fullmatch(sha256):
+        raise answer.bad(f"{name}.sha256={sha256}")
+    return Page(sha256, answer.texts.get(name, ""))
