@@ -22,6 +22,12 @@ class Answer:
         self._map = found
         self.where = where
 
+    @property
+    def request_id(self) -> str:
+        """Only for showing: an answer is not worse for a strange one."""
+        found = self._map.get("RequestId")
+        return found[:40] if isinstance(found, str) and found.isprintable() else ""
+
     def text(self, name: str) -> str:
         """A text, or a number as text."""
         value = self._map.get(name)

@@ -91,7 +91,7 @@ class Api:
             many seconds.
         """
         where = self._where(product, action, parameters)
-        began = time.monotonic()
+        first_refusal = None
         for attempt in count(1):
             stop.check()
             started = time.monotonic()
@@ -101,9 +101,11 @@ class Api:
                 self._tell(where, "Stopped", "", started, attempt)
                 raise
             if isinstance(outcome, Answer):
-                self._tell(where, "OK", outcome.text("RequestId"), started, attempt)
+                self._tell(where, "OK", outcome.request_id, started, attempt)
                 return outcome
-            passed_s = time.monotonic() - began
+            now = time.monotonic()
+            first_refusal = now if first_refusal is None else first_refusal
+            passed_s = now - first_refusal
             wait_s = self._wait_before_retry(outcome, attempt, passed_s, where, also_retry or {})
             self._tell(where, outcome.outcome, outcome.request_id, started, attempt, wait_s)
             if wait_s is None:
@@ -150,7 +152,8 @@ class Api:
                 raise found
             return failure
         if not isinstance(found, Mapping):
-            problem = bad_answer(where, f"a {type(found).__name__} instead of an object")
+            kind = "nothing" if found is None else f"a {type(found).__name__}"
+            problem = bad_answer(where, f"{kind} instead of an object")
             return Failure(problem, "BadAnswer", Again.UNSURE)
         return Answer(found, where)
 

@@ -279,6 +279,8 @@ def _no_answer(error: BaseException, where: Where, host: str) -> Failure:
         return failure("unreachable", Again.NEVER)
     if met(requests.ConnectionError, requests.ChunkedEncodingError):
         return failure("cut", Again.UNSURE)
+    if met(requests.TooManyRedirects):
+        return failure("bad-answer", Again.NEVER, "it redirects in a circle")
     if met(requests.RequestException):
         return failure("unreachable", Again.NEVER)
     return failure("bad-answer", Again.UNSURE, "what came back is not the JSON of this API")
@@ -335,26 +337,43 @@ def _host(url: str) -> str:
 _PEM = re.compile(r"-{3,}\s*BEGIN.*?(-{3,}\s*END[^-]*-{3,}|$)", re.DOTALL)
 _QUERY = re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*")
 _BLOB = re.compile(r"[A-Za-z0-9+/=_%\\-]{65,}")
-_WORD = re.compile(r"[A-Za-z0-9+/=]{6,}")
-
 _SHOWN_AT_MOST = 300
 """Characters of a foreign message that are shown: enough for any of the vendor's own."""
+
+_READ_AT_MOST = 20_000
+
+_TELLING = 6
+"""Letters and digits of a secret in a row that are no coincidence."""
 
 
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
     """A foreign text made fit to be shown: one line, short, and without what must stay secret.
 
     Taken out are URL queries, PEM blocks (also half of one), long runs that look encoded, and
-    every word of six signs or more that is part of one of `secrets`, however it was encoded.
+    every piece of one of `secrets`, however it was encoded, quoted or broken into lines.
     """
-    compact = ["".join(re.findall(r"[A-Za-z0-9+/=]", secret)) for secret in secrets]
-    text = re.sub(r"\\+[rn]", " ", unquote_plus(text) if "%" in text else text)
+    text = text[:_READ_AT_MOST]
+    for _ in range(3):
+        if "%" in text:
+            text = unquote_plus(text)
+    text = re.sub(r"\\+[rn]", " ", text)
     text = _PEM.sub("[…]", text)
     text = _QUERY.sub("?[…]", text)
     text = _BLOB.sub("[…]", text)
-    if compact:
-        text = _WORD.sub(
-            lambda word: "[…]" if any(word[0] in secret for secret in compact) else word[0], text
-        )
+    for secret in secrets:
+        text = _without(secret, text)
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= _SHOWN_AT_MOST else line[:_SHOWN_AT_MOST] + "…"
+
+
+def _without(secret: str, text: str) -> str:
+    """`text` without any piece of `secret`; only letters and digits are compared."""
+    hidden = "".join(filter(str.isalnum, secret))
+    places = [at for at, sign in enumerate(text) if sign.isalnum()]
+    bare = "".join(text[at] for at in places)
+    out: set[int] = set()
+    for start in range(len(bare) - _TELLING + 1):
+        if bare[start : start + _TELLING] in hidden:
+            out.update(range(places[start], places[start + _TELLING - 1] + 1))
+    kept = "".join("\0" if at in out else sign for at, sign in enumerate(text))
+    return re.sub("\0+", "[…]", kept)
