@@ -96,6 +96,8 @@ async def _received(request: web.Request) -> Received:
     for name, value in request.headers.items():
         headers[name.lower()] = (*headers.get(name.lower(), ()), value)
     path, _, query = request.raw_path.partition("?")
+    if not path.startswith("/"):  # the whole URL, as through a proxy (RFC 9112 3.2.2)
+        path = request.rel_url.raw_path
     return Received(request.method, path, query, headers, await request.read())
 
 
