@@ -22,16 +22,20 @@ _BEGIN = "nlb-mtls: begin"
 _TEXT = "nlb-mtls: text "
 _END = "nlb-mtls: end"
 
-_PREAMBLE = """\
+_PREAMBLE = f"""\
 LC_ALL=C; export LC_ALL
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; export PATH
+sha256() {{ sha256sum | head -c 64; }}
+fail() {{ echo "failed=$1"; echo '{_END}'; exit 1; }}
+echo '{_BEGIN}'
 """
-"""Messages in one language, and the system's programs for users whose path lacks them."""
+"""Messages in one language, the system's programs for users whose path lacks them, and the two
+functions that scripts use: `sha256 < FILE`, and `fail WHAT`, which ends script and answer."""
 
 
 def script(body: str) -> str:
     """A POSIX shell script around `body`, which prints the lines of an answer."""
-    return f"{_PREAMBLE}echo '{_BEGIN}'\n{body.strip()}\necho '{_END}'\n"
+    return f"{_PREAMBLE}{body.strip()}\necho '{_END}'\n"
 
 
 def flag(name: str, condition: str) -> str:
@@ -42,11 +46,6 @@ def flag(name: str, condition: str) -> str:
 def text(name: str, command: str) -> str:
     """Shell that answers with what `command` prints. Comes after all the `name=value` lines."""
     return f"printf '\\n{_TEXT}{name}\\n'; {command}; echo"
-
-
-def fail(what: str) -> str:
-    """Shell that ends the script, and the answer with it, after `failed=<what>`."""
-    return f"{{ echo failed={what}; echo '{_END}'; exit 1; }}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Answer:
 
     @property
     def failed(self) -> str:
-        """What the script failed at, by the name that was given to `fail`; empty if it did not."""
+        """What the script failed at, by the word that was given to `fail`; empty if it did not."""
         return next(iter(self.every("failed")), "")
 
     def bad(self, why: str) -> Problem:

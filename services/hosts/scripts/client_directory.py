@@ -15,7 +15,7 @@ from typing import Literal
 from services.hosts.facts import problem
 from services.hosts.files import unfinished
 from services.hosts.port import Host, Ran
-from services.hosts.scripts.answer import Answer, fail, read, script
+from services.hosts.scripts.answer import Answer, read, script
 
 _FILE = re.compile(r"([0-7]{1,4}) (\d{1,18}) ([0-9a-f]{64}|) (.+)")
 
@@ -43,8 +43,9 @@ class ClientDirectory:
     """The directory and those of its parents that are not there, deepest first: what a `put`
     would make, and what `remove_client_files` may be told to remove again."""
 
-    def file(self, name: str) -> ListedFile | None:
-        return next((file for file in self.files if file.name == name), None)
+    @property
+    def exists(self) -> bool:
+        return self.kind == "directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ if [ -d "$d" ]; then
   for f in "$d"/* "$d"/.[!.]*; do
     if [ -f "$f" ]; then
       printf 'file=%s %s %s\\n' "$(stat -L -c '%a %s' "$f")" \\
-        "$(sha256sum < "$f" | head -c 64)" "${f##*/}"
+        "$(sha256 < "$f")" "${f##*/}"
     fi
   done
 elif [ -e "$d" ]; then echo directory=other
@@ -110,8 +111,8 @@ def remove_client_files(
 f={shlex.quote(path)}
 rm -f {shlex.quote(unfinished(path))}
 if [ ! -e "$f" ]; then echo absent={number}
-elif [ "$(sha256sum < "$f" | head -c 64)" = {shlex.quote(sha256)} ]; then
-  if rm -f "$f"; then echo removed={number}; else {fail("remove")}; fi
+elif [ "$(sha256 < "$f")" = {shlex.quote(sha256)} ]; then
+  if rm -f "$f"; then echo removed={number}; else fail remove; fi
 else echo changed={number}
 fi""")
     for number, made in enumerate(made_directories):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from services.hosts.facts import problem
 from services.hosts.port import Host, Ran
-from services.hosts.scripts.answer import Answer, fail, flag, read, script, text
+from services.hosts.scripts.answer import Answer, flag, read, script, text
 from services.problem import Exit
 
 DOCUMENT_ROOT = "/usr/share/nginx/html"
@@ -27,7 +27,7 @@ _BACKUP = "index.html.nlb-mtls-backup"
 _UNFINISHED = ".index.html.nlb-mtls-unfinished"
 
 _TRIES = 20
-"""Seconds that nginx may take to answer with the page after it has been started."""
+"""How often to look, a second apart, whether nginx answers with the page."""
 
 _SHOWN_BYTES = 4096
 
@@ -40,31 +40,57 @@ fetch() {
   else wget -q -O - -T 5 http://127.0.0.1/; fi
 }"""
 
-_HASH = "sha256sum | head -c 64"
-
 _INSTALLED = "command -v nginx >/dev/null 2>&1"
 _ACTIVE = "systemctl is-active nginx >/dev/null 2>&1"
 _ENABLED = "systemctl is-enabled nginx >/dev/null 2>&1"
 
-# Package managers may talk to the terminal of whoever reads the output, hence no answer lines
-# from them: what they print goes to standard error.
-_INSTALL = f"""\
+# Everything that others print goes to standard error: standard output is the answer's alone.
+_INSTALL = """\
 if command -v dnf >/dev/null 2>&1; then dnf install -y nginx >&2
 elif command -v yum >/dev/null 2>&1; then yum install -y nginx >&2
 elif command -v apt-get >/dev/null 2>&1; then
   DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
-  apt-get install -y nginx >&2 || {{ apt-get update >&2; apt-get install -y nginx >&2; }}
-else {fail("no-package-manager")}
+  apt-get install -y nginx >&2 || { apt-get update >&2; apt-get install -y nginx >&2; }
+else fail no-package-manager
 fi"""
 
-_UNINSTALL = f"""\
+_UNINSTALL = """\
 if command -v dnf >/dev/null 2>&1; then dnf remove -y nginx >&2
 elif command -v yum >/dev/null 2>&1; then yum remove -y nginx >&2
 elif command -v apt-get >/dev/null 2>&1; then
   DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
   apt-get remove -y nginx nginx-common >&2
-else {fail("no-package-manager")}
+else fail no-package-manager
 fi"""
+
+_UNINSTALL_ALL = f"""\
+if {_INSTALLED}; then
+{_UNINSTALL}
+  ! {_INSTALLED} || fail uninstall
+  echo did=uninstall
+fi"""
+
+_BACKED_UP = f'{{ [ -e "$root/{_BACKUP}" ] || [ -L "$root/{_BACKUP}" ]; }}'
+
+_NOW = """\
+now=absent
+if [ -e "$root/index.html" ] || [ -L "$root/index.html" ]; then
+  now=$(sha256 < "$root/index.html")
+fi"""
+
+_RESTORE_PAGE = f"""\
+if {_BACKED_UP}; then
+  mv -f "$root/{_BACKUP}" "$root/index.html" || fail write
+  echo page=restored
+elif [ "$now" != absent ]; then
+  rm -f "$root/index.html" || fail write
+  echo page=removed
+else echo page=absent
+fi"""
+
+_REMOVE_PAGES = f"""\
+rm -f "$root/index.html" "$root/{_BACKUP}" || fail write
+if [ "$now" != absent ]; then echo page=removed; else echo page=absent; fi"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,35 @@ class WebHost:
     """Whether somebody's page was put aside there by `install_web_page`."""
     served: Page | None
     """What http://127.0.0.1/ answers on the host itself; None when nothing does."""
+
+    def serves(self, page_text: str) -> bool:
+        """Whether the page is in its place and answered, by a server that also starts at boot."""
+        wanted = sha256_of(page_text)
+        pages = (self.index, self.served)
+        return self.enabled and all(page is not None and page.sha256 == wanted for page in pages)
+
+    def state(self) -> WebHostState:
+        had_page = self.index is not None or self.backup
+        return WebHostState(self.installed, self.active, self.enabled, had_page)
+
+
+@dataclass(frozen=True, slots=True)
+class WebHostState:
+    """What `remove_web_page` must know of the web server as it was before."""
+
+    installed: bool
+    active: bool
+    enabled: bool
+    had_page: bool
+    """Whether there was a page where ours went, nginx's own or somebody's."""
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, str]) -> WebHostState:
+        """From the texts that `str` makes of the fields.
+
+        What is missing counts as having been there: an undo then takes away less, never more.
+        """
+        return cls(*(facts.get(field.name) != "False" for field in fields(cls)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +189,10 @@ def look_at_web_host(document_root: str | None = None) -> str:
 {flag("active", _ACTIVE)}
 {flag("enabled", _ENABLED)}
 {flag("index", '[ -f "$root/index.html" ]')}
-[ -f "$root/index.html" ] && printf 'index.sha256=%s\\n' "$({_HASH} < "$root/index.html")"
-{flag("backup", f'[ -e "$root/{_BACKUP}" ] || [ -L "$root/{_BACKUP}" ]')}
+[ -f "$root/index.html" ] && printf 'index.sha256=%s\\n' "$(sha256 < "$root/index.html")"
+{flag("backup", _BACKED_UP)}
 if fetch >/dev/null 2>&1; then
-  printf 'served=yes\\nserved.sha256=%s\\n' "$(fetch | {_HASH})"
+  printf 'served=yes\\nserved.sha256=%s\\n' "$(fetch | sha256)"
 else echo served=no
 fi
 {text("index", f'[ -f "$root/index.html" ] && head -c {_SHOWN_BYTES} "$root/index.html"')}
@@ -158,55 +213,49 @@ def web_host(host: Host, ran: Ran) -> WebHost:
     )
 
 
-def install_web_page(
-    page_text: str, document_root: str | None = None, ours: Sequence[str] = ()
-) -> str:
+def install_web_page(page_text: str, document_root: str | None = None) -> str:
     """Have nginx installed, enabled and started, and http://127.0.0.1/ answer with the page.
 
-    A page of somebody else's is put aside as `index.html.nlb-mtls-backup`, links as links. `ours`
-    are the SHA-256 (hex) of pages that we wrote before, which are simply replaced. Waits for the
-    answer for at most 20 s.
+    Another page that is there is put aside as `index.html.nlb-mtls-backup`, a link as a link; if
+    something has been put aside already, nothing is overwritten and the script fails. Looks for
+    the answer 20 times, a second apart.
     """
     wanted = sha256_of(page_text)
-    is_ours = " || ".join(f'[ "$now" = {shlex.quote(sha256)} ]' for sha256 in ours) or "false"
     return script(f"""\
 {_FETCH}
 if ! {_INSTALLED}; then
 {_INSTALL}
-  {_INSTALLED} || {fail("install")}
+  {_INSTALLED} || fail install
   echo did=install
 fi
 {_root(document_root)}
-[ -d "$root" ] || {fail("root")}
-now=absent
-if [ -e "$root/index.html" ] || [ -L "$root/index.html" ]; then
-  now=$({_HASH} < "$root/index.html")
-fi
+[ -d "$root" ] || fail root
+{_NOW}
 if [ "$now" != {wanted} ]; then
-  printf '%s' {shlex.quote(page_text)} > "$root/{_UNFINISHED}" || {fail("write")}
-  chmod 644 "$root/{_UNFINISHED}" || {fail("write")}
-  if [ "$now" != absent ] && ! {{ {is_ours}; }}; then
-    if [ -e "$root/{_BACKUP}" ] || [ -L "$root/{_BACKUP}" ]; then
+  printf '%s' {shlex.quote(page_text)} > "$root/{_UNFINISHED}" || fail write
+  chmod 644 "$root/{_UNFINISHED}" || fail write
+  if [ "$now" != absent ]; then
+    if {_BACKED_UP}; then
       rm -f "$root/{_UNFINISHED}"
-      {fail("back-up")}
+      fail back-up
     fi
-    mv "$root/index.html" "$root/{_BACKUP}" || {fail("write")}
+    mv "$root/index.html" "$root/{_BACKUP}" || fail write
     echo did=back-up
   fi
-  mv -f "$root/{_UNFINISHED}" "$root/index.html" || {fail("write")}
+  mv -f "$root/{_UNFINISHED}" "$root/index.html" || fail write
   echo did=write
 fi
 if ! {_ENABLED}; then
-  systemctl enable nginx >&2 || {fail("enable")}
+  systemctl enable nginx >&2 || fail enable
   echo did=enable
 fi
 if ! {_ACTIVE}; then
-  systemctl start nginx >&2 || {{ systemctl status nginx --no-pager -l >&2; {fail("start")}; }}
+  systemctl start nginx >&2 || {{ systemctl status nginx --no-pager -l >&2; fail start; }}
   echo did=start
 fi
 for try in {" ".join(str(number) for number in range(1, _TRIES + 1))}; do
-  [ "$(fetch 2>/dev/null | {_HASH})" = {wanted} ] && break
-  [ "$try" = {_TRIES} ] && {fail("answer")}
+  [ "$(fetch 2>/dev/null | sha256)" = {wanted} ] && break
+  [ "$try" = {_TRIES} ] && fail answer
   sleep 1
 done""")
 
@@ -248,56 +297,34 @@ def installed_web_page(host: Host, page_text: str, ran: Ran) -> Installed:
     return Installed(answer.one("root"), sha256_of(page_text), frozenset(answer.every("did")))
 
 
-def remove_web_page(
-    ours: Sequence[str],
-    root: str,
-    *,
-    was_installed: bool,
-    was_active: bool,
-    was_enabled: bool,
-) -> str:
+def remove_web_page(page_text: str, before: WebHostState, document_root: str | None = None) -> str:
     """Put the web server back as it was before `install_web_page`: no more, and no less.
 
-    `ours` are the SHA-256 (hex) of pages that we wrote. If there is another page by now, somebody
-    else uses this web server, and it is left alone.
+    If there is another page by now, somebody else uses this web server, and it is left alone.
     """
-    is_ours = " || ".join(f'[ "$now" = {shlex.quote(sha256)} ]' for sha256 in ours) or "false"
-    services = []
-    if not was_active:
-        services.append(
-            f"if {_ACTIVE}; then systemctl stop nginx >&2 || {fail('stop')}; echo did=stop; fi"
+    steps = []
+    if not before.active:
+        steps.append(f"if {_ACTIVE}; then systemctl stop nginx >&2 || fail stop; echo did=stop; fi")
+    if not before.enabled:
+        steps.append(
+            f"if {_ENABLED}; then systemctl disable nginx >&2 || fail disable; echo did=disable; fi"
         )
-    if not was_enabled:
-        services.append(
-            f"if {_ENABLED}; then systemctl disable nginx >&2 || {fail('disable')}; "
-            "echo did=disable; fi"
-        )
-    if not was_installed:
-        services.append(f"""\
-if {_INSTALLED}; then
-{_UNINSTALL}
-  ! {_INSTALLED} || {fail("uninstall")}
-  echo did=uninstall
-fi""")
-    after = "\n".join(services)
+    # The page's owner is told from a stranger by the page itself, so somebody's own page comes
+    # back last: until then this script can be run again. The package's own goes with the package.
+    if before.installed:
+        steps += [_RESTORE_PAGE]
+    elif before.had_page:
+        steps += [_UNINSTALL_ALL, _RESTORE_PAGE]
+    else:
+        steps += [_REMOVE_PAGES, _UNINSTALL_ALL]
+    after = "\n".join(steps)
     return script(f"""\
-root={shlex.quote(root)}
-rm -f "$root/{_UNFINISHED}"
-now=absent
-if [ -e "$root/index.html" ] || [ -L "$root/index.html" ]; then
-  now=$({_HASH} < "$root/index.html")
-fi
-if [ "$now" != absent ] && ! {{ {is_ours}; }}; then
+{_root(document_root)}
+{_NOW}
+if [ "$now" != absent ] && [ "$now" != {sha256_of(page_text)} ]; then
   echo page=foreign
 else
-  if [ -e "$root/{_BACKUP}" ] || [ -L "$root/{_BACKUP}" ]; then
-    mv -f "$root/{_BACKUP}" "$root/index.html" || {fail("write")}
-    echo page=restored
-  elif [ "$now" != absent ]; then
-    rm -f "$root/index.html" || {fail("write")}
-    echo page=removed
-  else echo page=absent
-  fi
+rm -f "$root/{_UNFINISHED}"
 {after}
 fi""")
 
