@@ -122,7 +122,7 @@ class Api:
             product,
             action,
             region=sdk.regions[product],
-            host=sdk.endpoint.address if sdk.endpoint else PRODUCTS[product],
+            host=sdk.host(product) or PRODUCTS[product],
             parameters=parameters,
             hidden=tuple(filter(None, (sdk.keys.secret, sdk.keys.token))) if sdk.keys else (),
         )
@@ -143,6 +143,7 @@ class Api:
         with stop.closing(ended.set):
             ended.wait(self.pace.call_limit_s)
         stop.check()
+        where = replace(where, host=self.sdk.host(where.product) or where.host)
         if not box:
             return timed_out(where, self.pace.call_limit_s)
         found = box[0]

@@ -138,9 +138,11 @@ _RULES: tuple[tuple[str, str, Again], ...] = (
     ("resourcenotfound.cacertificate", "ca-not-found", Again.NEVER),
     ("invalidaction*", "refused", Again.NEVER),
     ("invalidversion*", "refused", Again.NEVER),
+    ("operationdenied*", "refused", Again.NEVER),
     ("resourcenotfound*", "not-found", Again.NEVER),
     ("notfound*", "not-found", Again.NEVER),
     ("*.notfound", "not-found", Again.NEVER),
+    ("*notexist", "not-found", Again.NEVER),
     ("forbidden*", "forbidden", Again.NEVER),
     ("nopermission*", "forbidden", Again.NEVER),
     ("unauthorized*", "forbidden", Again.NEVER),
@@ -174,18 +176,15 @@ def understand(error: BaseException, where: Where) -> Failure | None:
     if isinstance(error, CredentialException):
         return _no_credentials(where)
     if isinstance(error, UnretryableException):
-        inner = error.inner_exception
-        if isinstance(inner, CredentialException):
-            return understand(inner, where)
-        headers = getattr(error.last_request, "headers", None) or {}
-        asked = _host(str(headers.get("host") or "")) or where.host
-        return _no_answer(inner, where, asked)
+        if isinstance(error.inner_exception, CredentialException):
+            return _no_credentials(where)
+        return _no_answer(error.inner_exception, where)
     if isinstance(error, RequestException | TeaException):
-        return _no_answer(error, where, where.host)
+        return _no_answer(error, where)
     if isinstance(error, RuntimeError) and "RegionId is empty" in str(error):
         return Failure(Problem("cloud.no-region", **where.facts()), "NoRegion")
     if isinstance(error, RuntimeError):
-        return _no_answer(error, where, where.host)
+        return _no_answer(error, where)
     return None
 
 
@@ -247,7 +246,7 @@ def _rule(code: str, status: int) -> tuple[str, Again]:
     return "refused", Again.NEVER
 
 
-def _no_answer(error: BaseException, where: Where, host: str) -> Failure:
+def _no_answer(error: BaseException, where: Where) -> Failure:
     """Nothing that could be read came back: the network, TLS, a proxy, or a page that is no API."""
     # All of requests and urllib3 are loaded by the SDK that has just failed.
     from requests import exceptions as requests
@@ -259,8 +258,8 @@ def _no_answer(error: BaseException, where: Where, host: str) -> Failure:
         return any(isinstance(link, kinds) for link in chain)
 
     def failure(name: str, again: Again, detail: str = "") -> Failure:
-        facts = where.facts() | {"host": host, "proxy": _proxy(chain)}
-        evidence = f"{where.action} at {host}: {detail or reason}"
+        facts = where.facts() | {"proxy": _proxy(chain)}
+        evidence = f"{where.action} at {where.host}: {detail or reason}"
         outcome = "".join(part.capitalize() for part in name.split("-"))
         return Failure(Problem(f"cloud.{name}", evidence, **facts), outcome, again)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from services.cloud.answer import Answer
 from services.cloud.api import Api
 from services.cloud.equivalent import Parameters, Value
+from services.cloud.errors import PRODUCTS
 from services.cloud.jobs import wait_until
 from services.cloud.pages import by_token
 from services.cloud.port import (
@@ -52,13 +53,7 @@ class AlibabaNlb:
     def server_group(self, group_id: str, stop: Stop) -> ServerGroup:
         if found := self._find_server_group(group_id, stop):
             return found
-        raise Problem(
-            "cloud.not-found",
-            f"ListServerGroups knows no {group_id} in {self._region}",
-            subject=group_id,
-            region=self._region,
-            product="Network Load Balancer",
-        )
+        raise self._absent(group_id, "ListServerGroups")
 
     def create_server_group(
         self, name: str, vpc_id: str, token: str, stop: Stop, tags: Sequence[tuple[str, str]] = ()
@@ -188,7 +183,15 @@ class AlibabaNlb:
     def update_listener(
         self, listener_id: str, settings: ListenerSettings, token: str, stop: Stop
     ) -> None:
-        asked = self._with_region(ListenerId=listener_id, **_settings(settings), ClientToken=token)
+        found = self.listener(listener_id, stop)
+        if found is None:
+            raise self._absent(listener_id, "GetListenerAttribute")
+        # Only what differs: a certificate that is attached already is refused.
+        wanted, there = _settings(settings), _settings(found.settings)
+        changed = {name: part for name, part in wanted.items() if there.get(name) != part}
+        if not changed:
+            return
+        asked = self._with_region(ListenerId=listener_id, **changed, ClientToken=token)
         answer = self._call_with_certificates("UpdateListenerAttribute", asked, settings, stop)
         self._wait_for_listener(listener_id, answer, stop)
 
@@ -249,6 +252,15 @@ class AlibabaNlb:
 
     def _with_region(self, **parameters: Value) -> dict[str, Value]:
         return {"RegionId": self._region, **parameters}
+
+    def _absent(self, subject: str, action: str) -> Problem:
+        return Problem(
+            "cloud.not-found",
+            f"{action} knows no {subject} in {self._region}",
+            subject=subject,
+            region=self._region,
+            product=PRODUCTS["nlb"],
+        )
 
     def _server_groups(self, asked: Parameters, stop: Stop) -> list[ServerGroup]:
         return [

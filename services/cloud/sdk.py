@@ -94,6 +94,12 @@ class Sdk:
         # Where a value is not of the type that the SDK's model has, it keeps the raw answer.
         return (answer._map or {}).get("body")
 
+    def host(self, product: Product) -> str:
+        """`host:port` that the product is asked at; empty before its first call."""
+        if self.endpoint:
+            return self.endpoint.address
+        return str(getattr(self._clients.get(product), "_endpoint", ""))
+
     def _client(self, product: Product, module: Any) -> Any:
         with self._lock:
             if product not in self._clients:

@@ -87,6 +87,8 @@ KEY = (
         (400, "IdempotenceSignatureMismatch", "cloud.token-reused"),
         (400, "MissingParam.Certificate", "cloud.refused"),
         (400, "OperationDenied.DeletionProtectionEnabled", "cloud.refused"),
+        (400, "OperationDenied.ServiceLinkedRoleNotExist", "cloud.refused"),
+        (400, "InvalidSecurityGroupRule.RuleNotExist", "cloud.not-found"),
     ],
 )
 def test_vendor_codes_become_problems_with_the_code_and_request_id(

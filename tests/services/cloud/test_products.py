@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from services.cloud.connect import CAS_SITES, connect, usual_cas_site
-from services.cloud.port import IngressRule, Server
+from services.cloud.port import IngressRule, ListenerSettings, Server
 from services.problem import Problem
 from services.stop import Stop
 from tests.services.cloud.conftest import Ask
@@ -93,6 +94,38 @@ def test_tags_are_read_in_both_of_their_spellings(ask: Ask) -> None:
     found = cloud.nlb.listener("l", Stop())
     assert found is not None
     assert listed.tags == found.tags == (("k", "v"),)
+
+
+def test_an_update_sends_only_what_differs(ask: Ask) -> None:
+    there = answer(
+        ListenerId="l",
+        ListenerStatus="Running",
+        ListenerPort=443,
+        ServerGroupId="sgp-1",
+        CertificateIds=["5-cn-hangzhou"],
+        CaCertificateIds=["ca-1"],
+        CaEnabled=True,
+        SecurityPolicyId="tls_cipher_policy_1_2",
+        IdleTimeout=900,
+    )
+    cloud, responder, _ = ask(
+        by_action(
+            GetListenerAttribute=there,
+            UpdateListenerAttribute=answer(JobId="job"),
+            GetJobStatus=answer(Status="Succeeded"),
+        )
+    )
+    same = ListenerSettings(443, "sgp-1", "5-cn-hangzhou", "ca-1", "tls_cipher_policy_1_2")
+    cloud.nlb.update_listener("l", same, "token", Stop())
+    assert responder.actions() == ["GetListenerAttribute"]
+    cloud.nlb.update_listener("l", replace(same, mutual=False), "token", Stop())
+    asked = next(one for one in responder.seen if one.action == "UpdateListenerAttribute")
+    assert asked.parameters == {
+        "RegionId": "cn-hangzhou",
+        "ListenerId": "l",
+        "CaEnabled": "False",
+        "ClientToken": "token",
+    }
 
 
 def test_documented_policies_stand_in_for_a_forbidden_list(ask: Ask) -> None:
