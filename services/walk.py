@@ -133,7 +133,11 @@ class Walk:
     # ask
 
     def fields(self, step: Step) -> tuple[Field, ...]:
-        """The asks that hold with the answers given so far, and how each stands."""
+        """The asks that hold, and how each stands, as if every default were an answer."""
+        return self._suppose(step)[0]
+
+    def _suppose(self, step: Step) -> tuple[tuple[Field, ...], Session]:
+        """The fields of a step, and the session in which its defaults are answers."""
         session = self.session
         found = []
         for ask in step.ASKS:
@@ -141,14 +145,19 @@ class Walk:
                 continue
             given = ask.name in session.answers or ask.name in self._secrets
             value = session.answers.get(ask.name) if ask.kind != "secret" else ""
-            found.append(Field(ask, value or (ask.default(session) or ""), given))
-        return tuple(found)
+            value = value or (ask.default(session) or "")
+            found.append(Field(ask, value, given))
+            if value and not given:
+                answers = {**session.answers, ask.name: value}
+                session = msgspec.structs.replace(session, answers=answers)
+        return tuple(found), session
 
     def choices(self, ask: Ask, stop: Stop) -> Sequence[Choice]:
         """What a picker for `ask` offers; may read the world."""
         if ask.choices is None:
             return ()
-        return ask.choices(self._here(stop))
+        step = next(step for step in self.steps if ask in step.ASKS)
+        return ask.choices(replace(self._here(stop), session=self._suppose(step)[1]))
 
     def answer(self, name: str, value: str | None) -> None:
         """Keep an answer (None takes it back). A secret is kept in memory only.
@@ -355,6 +364,12 @@ class Walk:
                 )
             )
             return proof
+
+    def watch(self, step: Step, stop: Stop) -> None:
+        """Let a proof go on, by snapshots, until `stop` is set (then it raises Stopped)."""
+        if step.LIVE is not None:
+            with self._phase(step, "watch", stop) as here:
+                step.LIVE(here)
 
     def accept(self, step: Step) -> None:
         """Go on although the proof did not pass; recorded, because the person chose it."""

@@ -192,8 +192,8 @@ class Step(Protocol):
         ...
 
     @property
-    def LIVE(self) -> bool:
-        """Whether the proof goes on and is watched on the live screen."""
+    def LIVE(self) -> Callable[[Here], None] | None:
+        """Watches the proof go on, by snapshots, until it is stopped; None where it does not."""
         ...
 
     def look(self, here: Here) -> Facts:
