@@ -31,7 +31,28 @@ _API = (
     "quota-exceeded",
 )
 
-FAULTS: Mapping[str, FaultKind] = MappingProxyType({name: FaultKind(name) for name in _API})
+_DATA_PLANE = (
+    "all-backends-down",
+    "backend-down",
+    "backend-error",
+    "backend-hangs",
+    "backend-slow",
+    "host-key-changed",
+    "mutual-not-enforced",
+    "mutual-optional",
+    "not-tls",
+    "reset",
+    "server-certificate-expired",
+    "ssh-down",
+    "ssh-refuses-key",
+    "stalled-handshake",
+    "uneven",
+    "wrong-server-certificate",
+)
+
+FAULTS: Mapping[str, FaultKind] = MappingProxyType(
+    {name: FaultKind(name) for name in sorted((*_API, *_DATA_PLANE))}
+)
 """Every fault there is."""
 
 

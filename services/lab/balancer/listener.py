@@ -1,0 +1,51 @@
+"""What a balancer is told: its listeners and the servers behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Mutual = Literal["required", "optional", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server of a listener's server group, at its real loopback address.
+
+    `server_id` is what `Balancer.health` answers by: unique within a listener. Weight 0 gets no
+    traffic.
+    """
+
+    server_id: str
+    host: str
+    port: int
+    weight: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A TCPSSL listener, in the cloud's words; `ciphers` are OpenSSL's names, TLS 1.3's included.
+
+    `certificate_pem` is the leaf first, then its intermediates.
+    """
+
+    port: int
+    certificate_pem: str
+    key_pem: str = field(repr=False)
+    ca_pem: str | None = None
+    mutual: Mutual = "off"
+    tls_versions: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+    ciphers: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
+    idle_timeout_s: float = 900
+    health_check: bool = True
+    proxy_protocol: bool = False
+    """Whether a PROXY protocol v2 header goes before the client's bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A CA whose key the lab holds (its private CA), and so can issue a spoilt certificate with."""
+
+    certificate_pem: str
+    key_pem: str = field(repr=False)

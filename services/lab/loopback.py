@@ -1,0 +1,85 @@
+"""Loopback ports that belong to somebody even while nobody listens on them."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+
+from services.problem import Problem
+
+HOST = "127.0.0.1"
+
+_LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""`struct linger` with no time to linger: closing sends RST. Windows has shorts in it."""
+
+
+class LoopbackPort:
+    """A TCP port of 127.0.0.1, taken at once and kept until `close`.
+
+    While it is only held, a connection is refused, as on a host whose service is stopped.
+    """
+
+    def __init__(self, preferred: int | None = None) -> None:
+        """Take `preferred` when it is free, else any. Raises `Problem` when there is none."""
+        self._held: socket.socket | None = None
+        try:
+            self._held = _bound(preferred or 0)
+        except OSError:
+            try:
+                self._held = _bound(0)
+            except OSError as error:
+                raise Problem("lab.no-port", str(error)) from error
+        self.number: int = self._held.getsockname()[1]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return HOST, self.number
+
+    def listen(self, backlog: int = 1024) -> socket.socket:
+        """The socket, listening and non-blocking; it is the caller's, who closes it, then `hold`s.
+
+        Raises `Problem` when another process took the port meanwhile.
+        """
+        try:
+            listening = self._held or _bound(self.number)
+            self._held = None
+            listening.listen(backlog)
+        except OSError as error:
+            raise Problem("lab.port-taken", str(error), port=self.number) from error
+        return listening
+
+    def hold(self) -> None:
+        """Keep the port without listening, after the socket that `listen` gave was closed."""
+        if self._held is None:
+            try:
+                self._held = _bound(self.number)
+            except OSError as error:
+                raise Problem("lab.port-taken", str(error), port=self.number) from error
+
+    def close(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+def reset_on_close(connection: socket.socket) -> None:
+    """Make closing `connection` send RST instead of FIN."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+
+
+def _bound(port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        # Elsewhere REUSEADDR lets a port be taken again while old connections linger; on Windows
+        # it would let two processes share one, and EXCLUSIVEADDRUSE is what is meant.
+        if sys.platform == "win32":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setblocking(False)
+        bound.bind((HOST, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
