@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from services.cloud.answer import Answer
 from services.cloud.api import Api
 from services.cloud.equivalent import FileRef, Parameters
-from services.cloud.errors import bad_answer
+from services.cloud.errors import PERHAPS_DONE, PRODUCTS
 from services.cloud.pages import by_number
 from services.cloud.port import CaCertificate, CaRepository, ServerCertificate
 from services.problem import Problem
@@ -80,11 +80,23 @@ class AlibabaCas:
     def create_ca_repository(self, name: str, token: str, stop: Stop) -> CaRepository:
         """`token` cannot be sent: the action takes none. The new repository is found by name."""
         asked = {"Name": name, "Type": "uploadCA"}
-        made = self._api.call("cas", "CreateWarehouse", asked, stop)
+        problem = None
+        try:
+            self._api.call("cas", "CreateWarehouse", asked, stop)
+        except Problem as met:
+            if met.code not in PERHAPS_DONE:
+                raise
+            problem = met
         for found in self.ca_repositories(stop):
             if found.name == name:
                 return found
-        raise bad_answer(made.where, f"ListCertWarehouse does not list the new {name}")
+        raise problem or Problem(
+            "cloud.not-found",
+            f"CreateWarehouse said yes to {name}, and ListCertWarehouse does not list it",
+            subject=name,
+            region=self._site,
+            product=PRODUCTS["cas"],
+        )
 
     def ca_certificates(self, stop: Stop) -> Sequence[CaCertificate]:
         return [
@@ -107,18 +119,35 @@ class AlibabaCas:
     def upload_ca_certificate(
         self, repository_id: str, name: str, certificate_pem: str, token: str, stop: Stop
     ) -> str:
-        """`token` cannot be sent: the action takes none, so it is never repeated by itself."""
+        """`token` cannot be sent: the action takes none. A lost answer is made up by looking."""
         asked: Parameters = {
             "WarehouseId": repository_id,
             "Name": name,
             "Cert": FileRef("ca.crt", certificate_pem),
         }
-        ca_id = self._api.call("cas", "UploadPCACert", asked, stop).required("Identifier")
+        try:
+            ca_id = self._api.call("cas", "UploadPCACert", asked, stop).required("Identifier")
+        except Problem as problem:
+            if problem.code not in PERHAPS_DONE:
+                raise
+            there = self._find_ca_certificate(repository_id, certificate_pem, stop)
+            if there is None:
+                raise
+            ca_id = there
         self._api.uploaded[ca_id] = time.monotonic()
         return ca_id
 
     def delete_ca_certificate(self, ca_id: str, token: str, stop: Stop) -> None:
         self._delete("DeletePCACert", {"Identifier": ca_id}, stop)
+
+    def _find_ca_certificate(self, repository_id: str, pem: str, stop: Stop) -> str | None:
+        """The identifier of a repository's certificate that is this one."""
+        for found in self.ca_certificates(stop):
+            if found.repository_id == repository_id:
+                there = self.ca_certificate_pem(found.id, stop)
+                if there.split() == pem.split():
+                    return found.id
+        return None
 
     def _detail(
         self, cas_id: str, stop: Stop, late: Mapping[str, float] | None = None

@@ -97,6 +97,13 @@ class Where:
             if isinstance(part, FileRef):
                 yield part.content
 
+    def named_by(self, code: str) -> str:
+        """What a code such as `ResourceNotFound.securitypolicy` is about, of all that was sent."""
+        about = code.removesuffix(".NotFound").rpartition(".")[2].removeprefix("Invalid")
+        about = about.lower().removesuffix("id")
+        named = (n for n in self.parameters if n.lower().removesuffix("s") in {about, f"{about}id"})
+        return self._first(next(named, ""))
+
     def _first(self, name: str) -> str:
         value = self.parameters.get(name, "")
         if isinstance(value, list | tuple):
@@ -160,6 +167,10 @@ _RULES: tuple[tuple[str, str, Again], ...] = (
 Decided by code and not by HTTP status: nearly everything, "busy" too, is a 400."""
 
 
+PERHAPS_DONE = frozenset({"cloud.timeout", "cloud.cut", "cloud.unavailable", "cloud.bad-answer"})
+"""Problems after which nobody knows whether the call was carried out: look before saying no."""
+
+
 def understand(error: BaseException, where: Where) -> Failure | None:
     """What an exception out of the vendor's SDK means; None if it is not one of theirs.
 
@@ -221,6 +232,7 @@ def _refusal(error: Any, where: Where) -> Failure:
     # The SDK makes an absent RequestId the text "None".
     request_id = re.sub(r"[^0-9A-Za-z-]", "", str(data.get("RequestId") or ""))[:40]
     facts = where.facts() | {"message": message or code, "vendor_code": code}
+    facts["subject"] = where.named_by(code) or facts["subject"]
     denied = data.get("AccessDeniedDetail")
     if isinstance(denied, Mapping) and denied.get("AuthAction"):
         facts["ram_action"] = clean(str(denied["AuthAction"]), where.secrets())

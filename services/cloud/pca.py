@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from services.cloud.answer import Answer
 from services.cloud.api import Api
 from services.cloud.equivalent import FileRef, Parameters, Value
+from services.cloud.errors import PERHAPS_DONE
 from services.cloud.pages import by_number
 from services.cloud.port import IssuedCertificate, PrivateCa
 from services.problem import Problem
@@ -19,8 +20,6 @@ from services.stop import Stop
 
 _NOT_BOUGHT = frozenset({"cloud.refused", "cloud.not-found", "cloud.quota"})
 """How the vendor may answer an account that has no Private CA; its codes are not published."""
-
-_PERHAPS_DONE = frozenset({"cloud.timeout", "cloud.cut", "cloud.unavailable", "cloud.bad-answer"})
 
 
 class AlibabaPca:
@@ -92,12 +91,21 @@ class AlibabaPca:
         return _issued(answer.item("Certificate"))
 
     def revoke_issued_certificate(self, certificate_id: str, stop: Stop) -> None:
-        found = self.issued_certificate(certificate_id, stop)
-        if found is None:
-            return
         asked = {"Identifier": certificate_id}
-        if found.status.upper() != "REVOKE":
-            self._api.call("pca", "CreateRevokeClientCertificate", asked, stop)
+
+        def revoked() -> bool | None:
+            found = self.issued_certificate(certificate_id, stop)
+            return found.status.upper() == "REVOKE" if found else None
+
+        known = revoked()
+        if known is None:
+            return
+        if not known:
+            try:
+                self._api.call("pca", "CreateRevokeClientCertificate", asked, stop)
+            except Problem as problem:
+                if problem.code not in PERHAPS_DONE or revoked() is False:
+                    raise
         try:
             self._api.call("pca", "DeleteClientCertificate", asked, stop)
         except Problem as problem:
@@ -111,7 +119,7 @@ class AlibabaPca:
         try:
             certificate_id = self._api.call("pca", action, asked, stop).required("Identifier")
         except Problem as problem:
-            if problem.code not in _PERHAPS_DONE:
+            if problem.code not in PERHAPS_DONE:
                 raise
             listed = self.issued_certificates(stop)
             done = next((one.id for one in listed if one.custom_id == custom_id), None)

@@ -74,10 +74,10 @@ def test_a_write_is_repeated_with_the_same_token(ask: Ask, busy: Reply) -> None:
 def test_a_write_without_token_that_may_have_happened_is_not_repeated(
     ask: Ask, unsure: Reply
 ) -> None:
-    cloud, responder, _ = ask(lambda request: unsure)
+    cloud, responder, _ = ask(Script(UploadPCACert=unsure, ListCert=answer()))
     with pytest.raises(Problem):
         cloud.cas.upload_ca_certificate("1", "ca", "PEM", "token", Stop())
-    assert responder.actions() == ["UploadPCACert"]
+    assert responder.actions() == ["UploadPCACert", "ListCert"]
 
 
 def test_a_write_without_token_that_was_turned_away_is_repeated(ask: Ask) -> None:

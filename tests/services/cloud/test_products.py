@@ -299,6 +299,59 @@ def test_a_new_repository_is_found_by_its_name(ask: Ask) -> None:
     assert responder.seen[1].parameters["Type"] == "uploadCA"
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_ca_upload_whose_answer_was_lost_is_looked_for(ask: Ask, arrived: bool) -> None:
+    listed = [{"Identifier": f"ca-{n}", "WhId": 7, "SourceType": "upload"} for n in (1, 2)]
+    contents = {"ca-1": ROOT, "ca-2": SUB.strip().replace("\n", "\\n") if arrived else LEAF}
+
+    def handler(request: Request) -> Reply:
+        if request.action == "UploadPCACert":
+            return Reply(502, b"<html>lost</html>")
+        if request.action == "ListCert":
+            return answer(CertList=listed, TotalCount=2)
+        return answer(Content=contents[request.parameters["CertIdentifier"]])
+
+    cloud, responder, _ = ask(handler)
+    if arrived:
+        assert cloud.cas.upload_ca_certificate("7", "ca", SUB, "t", Stop()) == "ca-2"
+    else:
+        with pytest.raises(Problem) as raised:
+            cloud.cas.upload_ca_certificate("7", "ca", SUB, "t", Stop())
+        assert raised.value.code == "cloud.bad-answer"
+    assert responder.actions().count("UploadPCACert") == 1
+
+
+def test_a_repository_whose_answer_was_lost_is_looked_for(ask: Ask) -> None:
+    listed = [{"WhId": 8, "Name": "new"}]
+    cloud, responder, _ = ask(
+        by_action(
+            CreateWarehouse=Reply(cut=0),
+            ListCertWarehouse=answer(CertWarehouseList=listed, TotalCount=1),
+        )
+    )
+    assert cloud.cas.create_ca_repository("new", "t", Stop()).id == "8"
+    with pytest.raises(Problem) as raised:
+        cloud.cas.create_ca_repository("other", "t", Stop())
+    assert raised.value.code == "cloud.cut"
+    assert responder.actions().count("CreateWarehouse") == 2
+
+
+def test_a_revocation_whose_answer_was_lost_is_finished(ask: Ask) -> None:
+    states = iter(["ISSUE", "REVOKE"])
+
+    def handler(request: Request) -> Reply:
+        if request.action == "CreateRevokeClientCertificate":
+            return Reply(cut=0)
+        if request.action == "DescribeClientCertificate":
+            return answer(Certificate={**ISSUED, "Status": next(states)})
+        return answer()
+
+    cloud, responder, _ = ask(handler)
+    cloud.pca.revoke_issued_certificate("c-1", Stop())
+    assert responder.actions()[-1] == "DeleteClientCertificate"
+    assert responder.actions().count("CreateRevokeClientCertificate") == 1
+
+
 def test_ca_certificates_of_both_sources_are_listed(ask: Ask) -> None:
     listed = [
         {
