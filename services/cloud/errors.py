@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from services.cloud.credentials import looked_in
 from services.cloud.equivalent import FileRef, Parameters, Product
+from services.cloud.foreign import clean
 from services.problem import Problem
 
 PRODUCTS: Mapping[Product, str] = {
@@ -219,7 +220,9 @@ def _no_credentials(where: Where) -> Failure:
 def _refusal(error: Any, where: Where) -> Failure:
     """An error that the vendor answered with: a code, a message, a RequestId."""
     data = error.data if isinstance(error.data, Mapping) else {}
-    code = clean(str(error.code or ""), where.secrets()) or "unknown"
+    # Without a code in the answer the SDK's own is the text "None"; without an answer, it is real.
+    sent = data.get("Code") or data.get("code") or ("absent" if data else error.code)
+    code = clean(str(sent), where.secrets())
     status = error.status_code if isinstance(error.status_code, int) else 0
     name, again = _rule(code, status)
     if code == "InvalidCredentials" and not status:
@@ -343,48 +346,3 @@ def _host(url: str) -> str:
     except ValueError:
         return ""
     return netloc.rpartition("@")[2]
-
-
-_PEM = re.compile(r"-{3,}\s*BEGIN.*?(-{3,}\s*END[^-]*-{3,}|$)", re.DOTALL)
-_QUERY = re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*")
-_BLOB = re.compile(r"[A-Za-z0-9+/=_%\\-]{65,}")
-_SHOWN_AT_MOST = 300
-"""Characters of a foreign message that are shown: enough for any of the vendor's own."""
-
-_READ_AT_MOST = 20_000
-
-_TELLING = 6
-"""Letters and digits of a secret in a row that are no coincidence."""
-
-
-def clean(text: str, secrets: Iterable[str] = ()) -> str:
-    """A foreign text made fit to be shown: one line, short, and without what must stay secret.
-
-    Taken out are URL queries, PEM blocks (also half of one), long runs that look encoded, and
-    every piece of one of `secrets`, however it was encoded, quoted or broken into lines.
-    """
-    text = text[:_READ_AT_MOST]
-    for _ in range(3):
-        if "%" in text:
-            text = unquote_plus(text)
-    text = re.sub(r"\\+[rn]", " ", text)
-    text = _PEM.sub("[…]", text)
-    text = _QUERY.sub("?[…]", text)
-    text = _BLOB.sub("[…]", text)
-    for secret in secrets:
-        text = _without(secret, text)
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _SHOWN_AT_MOST else line[:_SHOWN_AT_MOST] + "…"
-
-
-def _without(secret: str, text: str) -> str:
-    """`text` without any piece of `secret`; only letters and digits are compared."""
-    hidden = "".join(filter(str.isalnum, secret))
-    places = [at for at, sign in enumerate(text) if sign.isalnum()]
-    bare = "".join(text[at] for at in places)
-    out: set[int] = set()
-    for start in range(len(bare) - _TELLING + 1):
-        if bare[start : start + _TELLING] in hidden:
-            out.update(range(places[start], places[start + _TELLING - 1] + 1))
-    kept = "".join("\0" if at in out else sign for at, sign in enumerate(text))
-    return re.sub("\0+", "[…]", kept)

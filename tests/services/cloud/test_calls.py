@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from services.cloud.connect import connect
 from services.cloud.credentials import AccessKey
 from services.cloud.equivalent import FileRef, aliyun
 from services.cloud.port import IngressRule, ListenerSettings, Server
+from services.cloud.sdk import warm_up
 from services.problem import Problem, Stopped
 from services.stop import Stop
 from tests.services.cloud.conftest import QUICK, SECRET, Ask, cloud_at
@@ -314,6 +316,15 @@ def test_one_cloud_serves_many_threads(ask: Ask) -> None:
     for thread in threads:
         thread.join()
     assert found == {f"sgp-{n}": f"sgp-{n}" for n in range(12)}
+
+
+def test_warming_up_imports_every_sdk_and_silences_its_loggers() -> None:
+    warm_up()
+    assert "alibabacloud_ecs20140526.client" in sys.modules
+    for name in ("darabonba-core", "credentials", "urllib3"):
+        logger = logging.getLogger(name)
+        assert [type(handler) for handler in logger.handlers] == [logging.NullHandler]
+        assert not logger.isEnabledFor(logging.ERROR)
 
 
 def test_connecting_imports_no_sdk() -> None:

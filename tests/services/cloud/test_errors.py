@@ -24,7 +24,8 @@ from services.cloud import errors
 from services.cloud.api import Call
 from services.cloud.connect import connect
 from services.cloud.credentials import AccessKey
-from services.cloud.errors import Where, clean
+from services.cloud.errors import Where
+from services.cloud.foreign import clean
 from services.problem import Exit, Problem
 from services.stop import Stop
 from tests.services.cloud.conftest import QUICK, SECRET, Ask, cloud_at
