@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from services.lab.state.identifiers import derived
 
@@ -69,6 +70,8 @@ class Scenario:
     preserve_client_ip: bool = False
     repository_name: str = "lab-ca-repository"
     private_ca: bool = True
+    unused_private_cas: tuple[Literal["ROOT", "SUB_ROOT"], ...] = ()
+    """What else was bought of Private CA and has no CA certificate yet."""
     certificates_to_issue: int = 10
     """How many end certificates each private CA may issue (the quota bought with it)."""
     purchased_certificate: bool = True

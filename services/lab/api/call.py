@@ -9,7 +9,13 @@ from services.lab.api.errors import ApiError, invalid
 from services.lab.api.parameters import Parameters
 from services.lab.faults import Faults
 from services.lab.scenario import Timing
-from services.lab.state.account import Account, CertificateAuthority, Json, PcaInstance
+from services.lab.state.account import (
+    Account,
+    CertificateAuthority,
+    IssuedCertificate,
+    Json,
+    PcaInstance,
+)
 from services.lab.state.cloud import Health
 
 
@@ -23,6 +29,8 @@ class Call:
     timing: Timing
     faults: Faults
     health: Health
+    runs_commands: bool = False
+    """Whether there are hosts behind the instances, which can run a command."""
 
     def through_at(self, seconds: float) -> float:
         """When something is through that takes so many seconds and begins now."""
@@ -33,6 +41,11 @@ class Call:
     def authorities(self) -> Mapping[str, CertificateAuthority]:
         """The private CAs, unless the fault says that none was bought."""
         return {} if self.faults.on("no-private-ca") else self.account.authorities
+
+    @property
+    def issued(self) -> Mapping[str, IssuedCertificate]:
+        """What the private CAs issued."""
+        return {} if self.faults.on("no-private-ca") else self.account.issued
 
     @property
     def pca_instances(self) -> Mapping[str, PcaInstance]:

@@ -95,7 +95,15 @@ class Gateway:
         return await self._state.transact(change)
 
     def _call(self, account: Account, now: float, parameters: Parameters) -> Call:
-        return Call(account, parameters, now, self._state.timing, self._faults, self._state.health)
+        return Call(
+            account,
+            parameters,
+            now,
+            self._state.timing,
+            self._faults,
+            self._state.health,
+            runs_commands=self._state.run_on_host is not None,
+        )
 
     def _write(
         self, product: Product, operation: Operation, write: Write, call: Call

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from services.lab.api.ecs.commands import CloudAssistant
 from services.lab.api.gateway import Gateway
 from services.lab.api.signature import Received
 from services.lab.faults import FAULTS, Faults
@@ -56,7 +57,14 @@ def make_application(
         (faults.add if request.method == "PUT" else faults.discard)(name)
         return _json({"faults": list(faults)})
 
+    async def assist(_: web.Application) -> AsyncIterator[None]:
+        assistant = CloudAssistant(state)
+        await assistant.start()
+        yield
+        await assistant.stop()
+
     application = web.Application(client_max_size=LONGEST_BODY)
+    application.cleanup_ctx.append(assist)
     application.add_routes(
         [
             web.get("/", answer),

@@ -235,6 +235,7 @@ class PcaInstance:
     id: str
     type: Literal["ROOT", "SUB_ROOT"]
     quota: int
+    since: float
     ca_id: str = ""
 
 
@@ -416,11 +417,16 @@ class Account:
         )
 
     def pruned(self, now: float) -> Account:
-        """This account without the jobs and ClientTokens that the cloud, too, has forgotten."""
+        """This account without the jobs, tokens and commands that the cloud forgets, too."""
         return replace(
             self,
             jobs={key: job for key, job in self.jobs.items() if now - job.done_at < _DAY_S},
             tokens={key: one for key, one in self.tokens.items() if now - one.at < _DAY_S},
+            invocations={
+                key: one
+                for key, one in self.invocations.items()
+                if not one.finished or now - one.finished < _DAY_S
+            },
         )
 
 

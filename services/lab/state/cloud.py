@@ -49,6 +49,12 @@ class ListenerView:
 Health = Callable[[str], Mapping[str, tuple[str, str]]]
 """Listener id to the servers that are not normal: server id to the API's status and ReasonCode."""
 
+RunOnHost = Callable[[str, str], tuple[int, str]]
+"""Runs a script on the host of an instance id, in a thread; gives exit status and output.
+
+May raise OSError or `Problem`: the command then counts as not run.
+"""
+
 
 class CloudState:
     """One account. Snapshots are read from any thread; changes go through `transact`."""
@@ -68,6 +74,7 @@ class CloudState:
         self.timing = scenario.timing
         self.now = clock
         self.health: Health = self._unchecked
+        self.run_on_host: RunOnHost | None = None
         self._path = directory / FILE_NAME
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
@@ -118,7 +125,8 @@ class CloudState:
     def _unchecked(self, listener_id: str) -> Mapping[str, tuple[str, str]]:
         """What is known of the servers while no balancer checks them: nothing yet."""
         account = self.account
-        listener = account.listeners[listener_id]
+        if (listener := account.listeners.get(listener_id)) is None:
+            return {}
         members = account.server_groups[listener.server_group_id].members
         return {member.server_id: ("Initial", "") for member in members}
 

@@ -246,9 +246,14 @@ def _with_private_ca(account: Account, scenario: Scenario, now: float) -> Accoun
         parent_id=root.id,
         years=5,
     )
+    quota = {"ROOT": 0, "SUB_ROOT": scenario.certificates_to_issue}
     bought = [
-        PcaInstance(fresh("cas-member"), "ROOT", 0, root.id),
-        PcaInstance(fresh("cas-member"), "SUB_ROOT", scenario.certificates_to_issue, sub.id),
+        PcaInstance(fresh("cas-member"), "ROOT", quota["ROOT"], now, root.id),
+        PcaInstance(fresh("cas-member"), "SUB_ROOT", quota["SUB_ROOT"], now, sub.id),
+        *(
+            PcaInstance(fresh("cas-member"), kind, quota[kind], now)
+            for kind in scenario.unused_private_cas
+        ),
     ]
     repository = Repository(
         20_002, "lab-private-ca", "aliyunPCA", fresh("cas_wh"), pca_instance_id=bought[0].id

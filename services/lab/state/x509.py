@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 ALGORITHMS = ("RSA_1024", "RSA_2048", "RSA_4096", "ECC_256", "ECC_384", "ECC_512")
 """What Private CA offers, but for SM2, which this computer's OpenSSL cannot use in TLS."""
+
+_MARKER = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----\s*")
+"""A PEM boundary (RFC 7468), alone on its line."""
 
 Usage = Literal["CLIENT", "SERVER"]
 
@@ -172,8 +176,11 @@ def public_key_of(key_pem: str) -> str:
     return _public_pem(_private_key(key_pem).public_key())
 
 
-def read_request(csr_pem: str) -> tuple[Subject, str, tuple[tuple[int, str], ...]]:
-    """Subject, public key (PEM) and SANs of a CSR. Raises `Unusable` for one that is broken."""
+def read_request(csr_pem: str) -> tuple[Subject, str]:
+    """Subject and public key (PEM) of a CSR. Raises `Unusable("csr")` for one that is broken.
+
+    The names that it asks for are left out: Private CA takes them as parameters of the call.
+    """
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
@@ -181,15 +188,9 @@ def read_request(csr_pem: str) -> tuple[Subject, str, tuple[tuple[int, str], ...
         request = x509.load_pem_x509_csr(csr_pem.encode())
         if not request.is_signature_valid:
             raise Unusable("csr")
-        public = _public_pem(request.public_key())
-        extensions = request.extensions
+        return _subject(request.subject), _public_pem(request.public_key())
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         raise Unusable("csr") from None
-    try:
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        names = x509.SubjectAlternativeName([])
-    return _subject(request.subject), public, _sans(names)
 
 
 def check_pair(chain_pem: str, key_pem: str) -> None:
@@ -197,22 +198,13 @@ def check_pair(chain_pem: str, key_pem: str) -> None:
     from cryptography.exceptions import UnsupportedAlgorithm
 
     leaf = _chain(chain_pem)[0]
+    describe(chain_pem)
     try:
         key = _private_key(key_pem)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Unusable("key") from None
     if _public_pem(leaf.public_key()) != _public_pem(key.public_key()):
         raise Unusable("pair")
-
-
-def check_key(key_pem: str) -> None:
-    """Raise `Unusable("key")` unless this is an unencrypted private key in PEM."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-
-    try:
-        _private_key(key_pem)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise Unusable("key") from None
 
 
 def joined(*pems: str) -> str:
@@ -231,10 +223,19 @@ def split(chain_pem: str) -> tuple[str, ...]:
 def describe(pem: str) -> Described:
     """Read the first certificate in `pem`. Raises `Unusable("certificate")`."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        return _described(_chain(pem)[0])
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        raise Unusable("certificate") from None
+
+
+def _described(certificate: x509.Certificate) -> Described:
+    from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-    certificate = _chain(pem)[0]
     key = certificate.public_key()
     try:
         sans = _sans(
@@ -285,15 +286,26 @@ def _chain(pem: str) -> list[x509.Certificate]:
     from cryptography import x509
 
     try:
+        _check_lines(pem)
         return x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         raise Unusable("certificate") from None
+
+
+def _check_lines(pem: str) -> None:
+    """Refuse PEM whose line breaks got lost, with a ValueError.
+
+    `cryptography` reads it all the same; the vendor's service and OpenSSL do not.
+    """
+    if not all(_MARKER.fullmatch(line) for line in pem.splitlines() if "-----" in line):
+        raise ValueError("PEM without line breaks")
 
 
 def _private_key(key_pem: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+    _check_lines(key_pem)
     key = serialization.load_pem_private_key(key_pem.encode(), None)
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise ValueError("neither RSA nor EC")
