@@ -1,0 +1,57 @@
+"""`sessions`: what is saved, latest first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from app.console import Console
+from app.options import Options
+from app.wiring import Wiring
+from services.events import problem_map
+from services.problem import Exit, Problem
+from services.session.model import Session
+from services.text import say
+
+
+def run(options: Options, console: Console, home: Path) -> Exit:
+    """A session that cannot be read is listed with the reason, and makes the exit code 1."""
+    wiring = Wiring(home, redact=console.redact)
+    saved = wiring.sessions()
+    if console.json:
+        console.result({"sessions": [_map(wiring, each) for each in saved]})
+    elif not saved:
+        console.say(say("app.sessions.none", home=home))
+    else:
+        for each in saved:
+            console.say(_words(wiring, each))
+    broken = any(isinstance(each, tuple) for each in saved)
+    return Exit.NOT_FINE if broken else Exit.FINE
+
+
+def _map(wiring: Wiring, each: Session | tuple[str, Problem]) -> dict[str, Any]:
+    if isinstance(each, tuple):
+        name, problem = each
+        return {"session": name, "problem": problem_map(problem)}
+    walk = wiring.at_rest(each)
+    return {
+        "session": each.id,
+        "place": each.place,
+        "created": each.created,
+        "changed": each.changed,
+        "step": walk.stands_at().NAME,
+        "steps": {step.NAME: walk.state(step) for step in walk.steps},
+        "resources": len(each.deeds),
+    }
+
+
+def _words(wiring: Wiring, each: Session | tuple[str, Problem]) -> str:
+    if isinstance(each, tuple):
+        name, problem = each
+        return say("app.sessions.broken", session=name, what=problem.words().what)
+    walk = wiring.at_rest(each)
+    done = all(walk.state(step) in ("done", "attention") for step in walk.steps)
+    title = say(f"{walk.stands_at().NAME}.title")
+    state = say("app.sessions.done") if done else say("app.sessions.at", title=title)
+    head = say("app.sessions.head", session=each.id, place=each.place)
+    return head + "\n" + say("app.sessions.line", changed=each.changed, state=state)
