@@ -20,6 +20,7 @@ from services.lab.faults import Faults
 from services.lab.state.account import Account, Json, Remembered
 from services.lab.state.cloud import CloudState
 from services.lab.state.identifiers import fresh_request
+from services.problem import Problem
 
 _LONGEST_TOKEN = 64
 
@@ -59,6 +60,10 @@ class Gateway:
             return Answer(error.status, body, {**headers, **error.headers})
         except LostReply:
             return Answer(502, LostReply.PAGE, {})
+        except Problem as problem:  # nothing has changed: the disk refused
+            message = f"The service is unavailable: {problem.code}."
+            unavailable = ApiError("ServiceUnavailable", message, 503)
+            return Answer(503, self._error(unavailable, product, request_id), headers)
         return Answer(200, {"RequestId": request_id, **reply}, headers)
 
     def _product(self, operation: Operation) -> Product:
