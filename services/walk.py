@@ -278,18 +278,21 @@ class Walk:
 
     # act
 
-    def act(self, step: Step, stop: Stop) -> Preview:
-        """Do what the preview shows, in order, each action at most once. Returns the preview."""
-        preview = self.preview(step, stop)
+    def act(self, step: Step, stop: Stop) -> None:
+        """Do what the preview shows, in order, each action at most once.
+
+        What is to be done is worked out anew, and each action looks again right before it acts:
+        the world may have moved on since the preview.
+        """
         with self._phase(step, "act", stop) as here:
             for deed in self.superseded(step):
                 stop.check()
                 self._undo(deed, here)
-            for line in preview.lines:
-                if line.sign in ("+", "="):
-                    stop.check()
-                    self._do(step, line.action, stop)
-        return preview
+            for action in step.plan(self.session):
+                stop.check()
+                known = self.session.deed(action.id)
+                if known is None or known.state != "done":
+                    self._do(step, action, stop)
 
     def _do(self, step: Step, action: Action, stop: Stop) -> None:
         here = self._here(stop, step.NAME, action.id)

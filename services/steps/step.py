@@ -151,7 +151,11 @@ class Action(ABC):
 
     def _words(self) -> dict[str, object]:
         fields: Mapping[str, Any] = getattr(self, "__dataclass_fields__", {})
-        return {name: getattr(self, name) for name in fields}
+        return {name: _listed(getattr(self, name)) for name in fields}
+
+
+def _listed(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True)
