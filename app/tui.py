@@ -1,0 +1,46 @@
+"""Runs the assistant on the terminal: what has to be set before Textual is imported, and the last
+words once the terminal is the shell's again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from services.problem import Exit
+from services.redact import Redactor
+from services.text import say
+
+if TYPE_CHECKING:
+    from app.start import Begin, Start
+
+FRAMES_PER_SECOND = "240"
+"""At Textual's usual 60 a repaint soon after another waits up to two frames: an idle app then
+answers a key in 36 ms (99th percentile) instead of 10."""
+
+
+def run(start: Start, begin: Begin, redact: Redactor, program: str = "nlb-mtls") -> int:
+    """The assistant until the person leaves it. Returns the exit code (128 and a signal's number).
+
+    `program` is how a person calls this program, options that choose the home folder included.
+    """
+    os.environ.setdefault("TEXTUAL_FPS", FRAMES_PER_SECOND)
+    if not os.environ.get("NO_COLOR"):
+        # Textual takes an empty one for a wish, too (no-color.org: "when present and not empty").
+        os.environ.pop("NO_COLOR", None)
+    from app.assistant import Assistant  # Textual: 0.3 s
+
+    app = Assistant(start, begin, redact=redact, program=program)
+    app.run()
+    for line in app.last_words:
+        print(line, file=sys.stderr)
+    return int(app.return_code if app.return_code is not None else Exit.NOT_FINE)
+
+
+def last_words(program: str, session: str, *, made: bool) -> list[str]:
+    """How to go on with a session, and how to be rid of what it made."""
+    lines = [say("screens.farewell.resume", command=f"{program} resume {session}")]
+    if made:
+        lines.append(say("screens.farewell.cleanup", command=f"{program} cleanup {session}"))
+    return lines

@@ -1,0 +1,84 @@
+"""Questions that destroy: rest on the way out, name each thing, and ask anew every time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Input, Static
+
+from screens.dialog import Dialog
+from screens.guard import Guard
+from screens.widgets.press import Offer, Press, Presses
+from services.text import say
+
+
+class Confirm(Dialog[bool]):
+    """Answers True only when the deciding button was pressed on purpose.
+
+    The focus rests on the way out, which is also what Esc does. With a `word`, that has to be
+    typed first.
+    """
+
+    DEFAULT_CSS = """
+    Confirm Input { margin-top: 1; }
+    Confirm .lasts { margin-top: 1; height: auto; color: $text-muted; }
+    """
+
+    def __init__(
+        self,
+        question: str,
+        things: Sequence[str],
+        verb: str,
+        keep: str,
+        *,
+        lasts: str = "",
+        word: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._question = question
+        self._things = things
+        self._verb = verb
+        self._keep = keep
+        self._lasts = lasts
+        self._word = word
+        self._guard = Guard(clock)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield Static(self._question, classes="title", markup=False)
+            with VerticalScroll(classes="scroll", can_focus=False):
+                for thing in self._things:
+                    yield Static(f"- {thing}", classes="text", markup=False)
+            if self._lasts:
+                yield Static(self._lasts, classes="lasts", markup=False)
+            if self._word:
+                yield Static(
+                    say("screens.confirm.type", word=self._word), classes="lasts", markup=False
+                )
+                yield Input(compact=True)
+            yield Presses(
+                [
+                    Offer("yes", self._verb, danger=True, disabled=bool(self._word)),
+                    Offer("no", self._keep, primary=True),
+                ]
+            )
+
+    def on_mount(self) -> None:
+        self._guard.open()
+        self.query_one("#press-no").focus()
+        for field in self.query(Input):
+            field.cursor_blink = False
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one("#press-yes", Press).disabled = event.value.strip() != self._word
+
+    @on(Press.Pressed)
+    def _pressed(self, message: Press.Pressed) -> None:
+        if self._guard.passed():
+            self.dismiss(message.key == "yes")
