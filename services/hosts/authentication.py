@@ -8,13 +8,15 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from services.hosts.agent import agent_keys
 from services.hosts.facts import problem
 from services.hosts.port import Host
 from services.problem import Exit, Problem
+from services.stop import Stop
 
 if TYPE_CHECKING:
     from paramiko import PKey, Transport
@@ -28,7 +30,7 @@ Called in the thread that connects, one call at a time. May ask a person; what i
 kept but for the decrypted key.
 """
 
-LogIn = Callable[["Transport"], None]
+LogIn = Callable[["Transport", Stop], None]
 """Authenticate on a transport whose host key is trusted.
 
 Raises Problem `hosts.auth-failed`, or what paramiko raises when the connection breaks.
@@ -62,11 +64,11 @@ class Identities:
         if host.private_key_file is not None:
             path = Path(host.private_key_file).expanduser()
             key = self.key(path, host)
-            return lambda transport: self._with_keys(transport, host, [(str(path), key)])
+            return lambda transport, stop: self._with_keys(transport, host, [(str(path), key)])
         password = self._secret(host, "password")
         if password is not None:
-            return lambda transport: self._with_password(transport, host, password)
-        return lambda transport: self._with_usual(transport, host)
+            return lambda transport, stop: self._with_password(transport, host, password)
+        return lambda transport, stop: self._with_usual(transport, host, stop)
 
     def key(self, path: Path, host: Host) -> PKey:
         """The private key in the file at `path`, of any type and form that OpenSSH reads."""
@@ -99,25 +101,15 @@ class Identities:
         with self._one:
             return self._ask_secret(host, kind)
 
-    def _with_usual(self, transport: Transport, host: Host) -> None:
-        with closing(_Agent()) as agent:
-            self._with_keys(transport, host, self._usual(agent))
-
-    def _usual(self, agent: _Agent) -> Iterator[tuple[str, PKey]]:
-        """The agent's keys, then the default files; encrypted ones are the agent's business."""
-        yield from agent.keys()
-        for name in _DEFAULT_KEYS:
-            path = Path("~/.ssh").expanduser() / name
-            try:
-                key = load_key(path.read_bytes())
-            except (OSError, ValueError, KeyIsEncrypted):
-                continue
-            yield str(path), key
+    def _with_usual(self, transport: Transport, host: Host, stop: Stop) -> None:
+        with agent_keys(stop) as held:
+            keys = ((f"ssh-agent {key.fingerprint}", key) for key in held)
+            self._with_keys(transport, host, chain(keys, _default_keys()))
 
     def _with_keys(
         self, transport: Transport, host: Host, keys: Iterable[tuple[str, PKey]]
     ) -> None:
-        from paramiko import AuthenticationException, BadAuthenticationType, SSHException
+        from paramiko import AgentKey, AuthenticationException, BadAuthenticationType, SSHException
 
         tried: list[str] = []
         for name, key in keys:
@@ -130,10 +122,11 @@ class Identities:
                 if transport.is_active():
                     continue
                 break  # sshd hangs up after MaxAuthTries keys
-            except SSHException:
-                if transport.is_active():
-                    continue  # the agent would not sign with this key
-                raise
+            except (SSHException, EOFError, OSError) as error:
+                if not isinstance(key, AgentKey):
+                    raise
+                tried.append(str(error))  # the agent would not sign, and paramiko then gives up
+                break
             if wanted_besides:
                 password = self._secret(host, "password")
                 if password is None:
@@ -155,25 +148,15 @@ class Identities:
             raise _refused(host, ["password"], wanted_besides)
 
 
-class _Agent:
-    """The user's ssh-agent, if there is one that answers."""
-
-    def __init__(self) -> None:
-        from paramiko import Agent, SSHException
-
+def _default_keys() -> Iterator[tuple[str, PKey]]:
+    """The usual key files that need no passphrase; others are what an agent is for."""
+    for name in _DEFAULT_KEYS:
+        path = Path("~/.ssh").expanduser() / name
         try:
-            self._agent: Agent | None = Agent()
-        except (SSHException, OSError):
-            self._agent = None
-
-    def keys(self) -> Iterator[tuple[str, PKey]]:
-        if self._agent is not None:
-            for key in self._agent.get_keys():
-                yield f"ssh-agent {key.fingerprint}", key
-
-    def close(self) -> None:
-        if self._agent is not None:
-            self._agent.close()
+            key = load_key(path.read_bytes())
+        except (OSError, ValueError, KeyIsEncrypted):
+            continue
+        yield str(path), key
 
 
 class KeyIsEncrypted(Exception):

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from services.hosts.connection import closing
 from services.hosts.output import Transcript
 from services.hosts.port import Ran
 
@@ -17,7 +18,7 @@ _ARGUMENT_BYTES = 100_000
 
 _CHUNK_BYTES = 1 << 16
 
-_LINGER_S = 2.0
+_LINGER_S = 1.0
 """How long to wait for more output after the script has ended: a daemon that it started may hold
 its output open for ever, and no more than what is under way is still to come."""
 
@@ -36,7 +37,7 @@ def run_script(channel: Channel, script: str, line: Callable[[str], None] | None
     EOFError, paramiko.SSHException
         The connection ended, or the host would not run it.
     """
-    with channel:
+    with closing(channel):
         arrived = threading.Event()
         channel.in_buffer.set_event(arrived)
         channel.in_stderr_buffer.set_event(arrived)

@@ -148,6 +148,16 @@ def connect(host: Host, key_types: Sequence[str], stop: Stop, timeouts: Timeouts
     return Connection(host, transport, line, HostKey(key.get_name(), key.asbytes()))
 
 
+@contextmanager
+def closing(channel: Channel) -> Iterator[None]:
+    """Close `channel` after the block; on a connection that is gone there is nothing to close."""
+    try:
+        yield
+    finally:
+        with suppress(*wire_errors()):
+            channel.close()
+
+
 @cache
 def wire_errors() -> tuple[type[Exception], ...]:
     """What paramiko raises when a host, or the way to it, fails."""

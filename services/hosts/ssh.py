@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from services.hosts import files as placing
 from services.hosts.authentication import AskSecret, Identities, no_secret
 from services.hosts.command import run_script
-from services.hosts.connection import Connection, Timeouts, connect
+from services.hosts.connection import Connection, Timeouts, closing, connect
 from services.hosts.facts import problem
 from services.hosts.host_keys import KnownHosts
 from services.hosts.host_trust import AskHostKey, Trust
@@ -183,15 +183,15 @@ class SshHosts:
         connection, channel = self._open(host, stop)
         seconds = self._timeouts.transfer_s
         late = problem("transfer-timeout", host, path=path, seconds=f"{seconds:g}")
-        with channel:
-            with connection.bounded(stop, seconds, late, partial(problem, "no-sftp", host)):
+        refused = partial(problem, "no-sftp", host)
+        failed = partial(problem, "transfer-failed", host, path=path)
+        with connection.bounded(stop, seconds, late, failed), closing(channel):
+            with connection.bounded(stop, seconds, late, refused):
                 sftp = placing.start(channel)
-            failed = partial(problem, "transfer-failed", host, path=path)
-            with connection.bounded(stop, seconds, late, failed):
-                try:
-                    yield sftp
-                except PermissionError as error:
-                    raise problem("permission-denied", host, error, path=path) from error
+            try:
+                yield sftp
+            except PermissionError as error:
+                raise problem("permission-denied", host, error, path=path) from error
 
     def _is_full(self, host: Host, directory: str, needed_bytes: int, stop: Stop) -> bool:
         try:
@@ -202,6 +202,7 @@ class SshHosts:
 
     def _open(self, host: Host, stop: Stop) -> tuple[Connection, Channel]:
         """A session channel on the host's connection, which is made anew if it has died."""
+        stop.check()
         connection, kept = self._connection(host, stop)
         try:
             return connection, connection.open(stop, self._timeouts.channel_s)
@@ -240,7 +241,7 @@ class SshHosts:
         late = problem("login-timeout", host, seconds=f"{timeouts.login_s:g}")
         try:
             with connection.bounded(stop, timeouts.login_s, late):
-                log_in(connection.transport)
+                log_in(connection.transport, stop)
         except BaseException:
             connection.close()
             raise
