@@ -43,9 +43,14 @@ class LoopbackPort:
         """
         try:
             listening = self._held or _bound(self.number)
-            self._held = None
+        except OSError as error:
+            raise Problem("lab.port-taken", str(error), port=self.number) from error
+        self._held = None
+        try:
+            _share(listening, True)
             listening.listen(backlog)
         except OSError as error:
+            listening.close()
             raise Problem("lab.port-taken", str(error), port=self.number) from error
         return listening
 
@@ -71,15 +76,24 @@ def reset_on_close(connection: socket.socket) -> None:
 def _bound(port: int) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        # Elsewhere REUSEADDR lets a port be taken again while old connections linger; on Windows
-        # it would let two processes share one, and EXCLUSIVEADDRUSE is what is meant.
         if sys.platform == "win32":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setblocking(False)
+        _share(bound, True)
         bound.bind((HOST, port))
+        _share(bound, False)
     except OSError:
         bound.close()
         raise
     return bound
+
+
+def _share(bound: socket.socket, shared: bool) -> None:
+    """SO_REUSEADDR, without which a port cannot be taken while old connections linger on it.
+
+    On Linux two sockets that have it may hold one port as long as neither listens; so it is on
+    while the port is taken and when it begins to listen, and off while the port is only held. On
+    Windows it would let anybody share the port at any time.
+    """
+    if sys.platform != "win32":
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(shared))

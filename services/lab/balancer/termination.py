@@ -41,7 +41,7 @@ def server_context(listener: Listener, mutual: Mutual) -> SSL.Context:
         for certificate in intermediates:
             context.add_extra_chain_cert(certificate)
         key = load_pem_private_key(listener.key_pem.encode(), None)
-        context.use_privatekey(crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]
+        context.use_privatekey(key)  # type: ignore[arg-type]  # checked right below
         context.check_privatekey()
         if mutual != "off" and listener.ca_pem is not None:
             _ask_for_certificates(context, listener.ca_pem, required=mutual == "required")
@@ -79,17 +79,14 @@ def _ask_for_certificates(context: SSL.Context, ca_pem: str, *, required: bool) 
     from cryptography import x509
     from OpenSSL import SSL, crypto
 
-    authorities = [
-        crypto.X509.from_cryptography(certificate)
-        for certificate in x509.load_pem_x509_certificates(ca_pem.encode())
-    ]
+    authorities = x509.load_pem_x509_certificates(ca_pem.encode())
     store = context.get_cert_store()
     if store is None:
         raise ValueError("the context has no certificate store")
     # The listener may be given a subordinate CA alone: it is trusted as it stands (no root).
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     for authority in authorities:
-        store.add_cert(authority)
-    context.set_client_ca_list([authority.get_subject() for authority in authorities])
+        store.add_cert(crypto.X509.from_cryptography(authority))
+        context.add_client_ca(authority)
     demand = SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else 0
     context.set_verify(SSL.VERIFY_PEER | demand)
