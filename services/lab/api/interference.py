@@ -35,7 +35,7 @@ def strike_before(
     turn = faults.turn("api-throttled")
     if turn and turn % _EVERY == 0:
         raise _throttled(turn // _EVERY)
-    if action in product.writes and product.dry_runs:
+    if product.code == "nlb" and action in product.writes:
         turn = faults.turn("api-busy")
         if turn and turn % _EVERY == 0:
             raise _busy(turn // _EVERY, identifier)

@@ -209,7 +209,7 @@ def _zones(call: Call, vpc_id: str, address_type: str) -> tuple[ZoneMapping, ...
     allocations = [one.text("AllocationId") for one in mappings]
     if any(allocations) and (not all(allocations) or address_type != "Internet"):
         raise call.parameters.illegal("AllocationId")
-    if len(set(allocations)) not in (1, len(allocations)):
+    if any(allocations) and len(set(allocations)) < len(allocations):
         raise ApiError("DuplicatedParam.AllocationId", "The param of AllocationId is duplicated.")
     taken = {
         address

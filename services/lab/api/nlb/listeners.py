@@ -295,6 +295,8 @@ def _check_tls(call: Call, listener: Listener) -> None:
         raise resource_not_found("CaCertificate")
     if listener.security_policy_id not in POLICIES:
         raise resource_not_found("securitypolicy")
+    if listener.alpn and not listener.alpn_policy:
+        raise ApiError("MissingParam.AlpnPolicy", "The param of AlpnPolicy is missing.")
 
 
 def _known_certificate(call: Call, identifier: str) -> bool:

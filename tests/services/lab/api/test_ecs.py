@@ -275,6 +275,15 @@ def test_a_command_fails(
     assert hosts.asked[0][1] == "exit 3"
 
 
+def test_a_command_that_takes_too_long_is_called_off(
+    lab: Lab, m: Any, hosts: Hosts, changed: threading.Semaphore
+) -> None:
+    made = lab.ask(lab.ecs.run_command, command(lab, m, timeout=1))
+    one = ended(lab, m, made.invoke_id, changed)
+    hosts.gate.set()
+    assert (one.invocation_status, one.invoke_record_status) == ("Timeout", "Failed")
+
+
 def test_a_command_needs_an_instance_and_a_host(lab: Lab, m: Any) -> None:
     not_found = (404, "InvalidInstanceId.NotFound")
     assert lab.refused(lab.ecs.run_command, command(lab, m)) == not_found

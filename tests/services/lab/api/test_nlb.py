@@ -176,6 +176,100 @@ def test_an_impossible_balancer_is_refused(
     assert lab.refused(lab.nlb.create_load_balancer, new_balancer(m, ids, **changes)) == refusal
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "refusal"),
+    [
+        ({}, {"v_switch_id": "vsw-other"}, (404, "ResourceNotFound.VSwitch")),
+        ({}, {"zone_id": "cn-hangzhou-x"}, (400, "Mismatch.ZoneIdAndVswitchId")),
+        (
+            {"private_ipv_4address": "10.0.0.1"},
+            {},
+            (400, "IllegalParam.ZoneMappings.1.PrivateIPv4Address"),
+        ),
+        (
+            {"private_ipv_4address": "no address"},
+            {},
+            (400, "IllegalParam.ZoneMappings.1.PrivateIPv4Address"),
+        ),
+        ({"private_ipv_4address": "192.168.1.11"}, {}, (400, "ResourceInUse.IP")),
+        ({"allocation_id": "eip-1"}, {}, (400, "IllegalParam.AllocationId")),
+        (
+            {"allocation_id": "eip-1"},
+            {"allocation_id": "eip-1"},
+            (400, "DuplicatedParam.AllocationId"),
+        ),
+    ],
+)
+def test_zones_must_fit(
+    lab: Lab,
+    m: Any,
+    ids: Ids,
+    first: dict[str, str],
+    second: dict[str, str],
+    refusal: tuple[int, str],
+) -> None:
+    zones = [
+        m.CreateLoadBalancerRequestZoneMappings(
+            **({"zone_id": vswitch.zone_id, "v_switch_id": vswitch.id} | changes)
+        )
+        for vswitch, changes in zip(ids.vswitches.values(), (first, second), strict=True)
+    ]
+    request = new_balancer(m, ids, zone_mappings=zones)
+    assert lab.refused(lab.nlb.create_load_balancer, request) == refusal
+
+
+def test_a_zone_counts_once(lab: Lab, m: Any, ids: Ids) -> None:
+    request = new_balancer(m, ids)
+    request.zone_mappings[1] = request.zone_mappings[0]
+    assert lab.refused(lab.nlb.create_load_balancer, request) == (
+        400,
+        "OperationFailed.DuplicateZones.",
+    )
+
+
+def test_a_private_balancer_has_the_address_it_asked_for(lab: Lab, m: Any, ids: Ids) -> None:
+    request = new_balancer(m, ids, address_type="intranet")
+    request.zone_mappings[0].private_ipv_4address = "192.168.1.99"
+    made = lab.ask(lab.nlb.create_load_balancer, request).loadbalancer_id
+    zones = lab.state.account.load_balancers[made].zones
+    assert (zones[0].private_address, zones[0].public_address) == ("192.168.1.99", "")
+
+
+def test_a_group_of_addresses(lab: Lab, m: Any, ids: Ids) -> None:
+    request = m.CreateServerGroupRequest(
+        server_group_name="addresses", vpc_id=ids.vpc, server_group_type="Ip"
+    )
+    group = lab.ask(lab.nlb.create_server_group, request).server_group_id
+    lab.settle()
+
+    def add(*addresses: str) -> Any:
+        servers = [
+            m.AddServersToServerGroupRequestServers(server_id=one, server_type="Ip", port=80)
+            for one in addresses
+        ]
+        return m.AddServersToServerGroupRequest(server_group_id=group, servers=servers)
+
+    method = lab.nlb.add_servers_to_server_group
+    assert lab.refused(method, add("nowhere")) == (400, "IllegalParam.IP")
+    assert lab.refused(method, add()) == (400, "MissingServers")
+    assert lab.refused(method, add("10.0.0.1", "10.0.0.1")) == (400, "DuplicatedParam.Server")
+    lab.ask(method, add("10.0.0.1", "10.0.0.2"))
+    lab.settle()
+    assert [one.weight for one in members(lab, m, group)] == [100, 100]
+    gone = m.RemoveServersFromServerGroupRequest(
+        server_group_id=group,
+        servers=[
+            m.RemoveServersFromServerGroupRequestServers(
+                server_id="10.0.0.3", server_type="Ip", port=80
+            )
+        ],
+    )
+    assert lab.refused(lab.nlb.remove_servers_from_server_group, gone) == (
+        404,
+        "ResourceNotFound.backendServer",
+    )
+
+
 def test_a_server_group_grows_and_shrinks(lab: Lab, m: Any, ids: Ids) -> None:
     made = lab.ask(
         lab.nlb.create_server_group,
@@ -384,6 +478,7 @@ def test_a_listener_is_changed_and_keeps_what_is_not_said(lab: Lab, m: Any, ids:
         ({"idle_timeout": 9}, (400, "IllegalParam.IdleTimeout")),
         ({"listener_description": "no!"}, (400, "IllegalParam.ListenerDescription")),
         ({"alpn_policy": "HTTP3"}, (400, "IllegalParam.AlpnPolicy")),
+        ({"alpn_enabled": True}, (400, "MissingParam.AlpnPolicy")),
         ({"region_id": "cn-beijing"}, (403, "UnauthorizedRegion")),
         ({"region_id": "xx-nowhere"}, (404, "InvalidRegionId.NotFound")),
     ],
@@ -478,6 +573,60 @@ def test_health_lists_only_what_is_not_normal(lab: Lab, m: Any, ids: Ids) -> Non
     assert unwell() == [(second, "Unhealthy", "CONNECT_FAILED")]
     lab.state.health = lambda _: {}
     assert unwell() == []
+
+
+def test_a_server_without_weight_or_check_is_said_to_be_so(lab: Lab, m: Any, ids: Ids) -> None:
+    listener = made_listener(lab, m, ids)
+    lab.state.health = lambda _: {}
+
+    def statuses() -> list[str]:
+        request = m.GetListenerHealthStatusRequest(listener_id=listener)
+        body = lab.ask(lab.nlb.get_listener_health_status, request)
+        (info,) = body.listener_health_status[0].server_group_infos
+        return [one.status for one in info.non_normal_servers]
+
+    weight = m.UpdateServerGroupServersAttributeRequest(
+        server_group_id=ids.group,
+        servers=[
+            m.UpdateServerGroupServersAttributeRequestServers(
+                server_id=ids.instances[0], server_type="Ecs", port=80, weight=0
+            )
+        ],
+    )
+    lab.ask(lab.nlb.update_server_group_servers_attribute, weight)
+    lab.settle()
+    assert statuses() == ["Unused"]
+    (view,) = lab.state.listeners()
+    assert [weight for _, _, weight in view.backends] == [0, 100]
+    unchecked = m.UpdateServerGroupAttributeRequest(
+        server_group_id=ids.group,
+        server_group_name="renamed",
+        health_check_config=m.UpdateServerGroupAttributeRequestHealthCheckConfig(
+            health_check_enabled=False
+        ),
+    )
+    lab.ask(lab.nlb.update_server_group_attribute, unchecked)
+    lab.settle()
+    assert statuses() == ["Unused", "Unavailable"]
+    assert shown_group(lab, m, ids.group).server_group_name == "renamed"
+
+
+def test_a_listener_that_ends_is_closed_at_once_and_one_that_begins_is_open(
+    lab: Lab, m: Any, ids: Ids
+) -> None:
+    """What the balancer sees is ahead of the status, so that the status is never a lie."""
+    made = lab.ask(lab.nlb.create_listener, listener_request(m, ids)).listener_id
+    assert [view.running for view in lab.state.listeners()] == [True]
+    lab.settle()
+    for method, request, running in (
+        (lab.nlb.stop_listener, m.StopListenerRequest(listener_id=made), False),
+        (lab.nlb.start_listener, m.StartListenerRequest(listener_id=made), True),
+        (lab.nlb.delete_listener, m.DeleteListenerRequest(listener_id=made), False),
+    ):
+        lab.ask(method, request)
+        assert [view.running for view in lab.state.listeners()] == [running]
+        lab.settle()
+    assert lab.state.listeners() == ()
 
 
 def test_policies_are_the_vendors(lab: Lab, m: Any) -> None:

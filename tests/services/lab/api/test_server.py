@@ -6,6 +6,8 @@ import http.client
 import json
 import logging
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -105,3 +107,13 @@ def test_a_defect_is_logged_without_the_values_in_it(
         lab.nlb.get_listener_health_status(request)
     assert "LookupError" in caplog.text
     assert "TOP-SECRET" not in caplog.text
+
+
+def test_importing_the_cloud_is_cheap() -> None:
+    heavy = ("aiohttp", "cryptography", "paramiko", "Tea", "textual")
+    code = (
+        "import sys, services.lab.api.server, services.lab.state.cloud\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
