@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-INTEGER, OCTET_STRING, OBJECT_IDENTIFIER, SEQUENCE = 0x02, 0x04, 0x06, 0x30
+INTEGER, OBJECT_IDENTIFIER, SEQUENCE = 0x02, 0x06, 0x30
 CONTEXT_0 = 0xA0
 
 _CONSTRUCTED = 0x20

@@ -123,7 +123,11 @@ def _narrowed(data: bytes) -> tuple[bytes, bool]:
     return data.decode("utf-16", "replace").encode("ascii", "replace"), True
 
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]*)-----(.*?)-----END \1-----", re.DOTALL)
+_BLOCK = re.compile(
+    # Another BEGIN inside means that the first block was cut off.
+    rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]*)-----((?:(?!-----BEGIN ).)*?)-----END \1-----",
+    re.DOTALL,
+)
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]*)-----")
 _LINE_END = re.compile(rb"[ \t]*\r?(\n|\Z)")
 
@@ -275,10 +279,18 @@ def _opened_key(key: PrivateKeyTypes, encrypted: bool, verdicts: tuple[Verdict, 
     return Piece(Kind.PRIVATE_KEY, facts, verdicts, public=public)
 
 
+_MAX_ROUNDS = 20_000_000
+"""Some ten seconds of work; programs use 2,000 to 1,000,000. More is damage, or meant to stall."""
+
+
 def _pkcs12_pieces(data: bytes, found: Protection, password: bytes | None) -> Iterator[Piece]:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
+    if found.most_rounds > _MAX_ROUNDS:
+        costly = error("pkcs12-costly", (), rounds=found.most_rounds)
+        yield Piece(Kind.PKCS12, Pkcs12Facts(found, opened=False), (costly,))
+        return
     opened = None
     flaw: Verdict | None = None
     # Without a password first: a file that opens so should be known for it.

@@ -129,8 +129,8 @@ def certificate_facts(certificate: x509.Certificate) -> CertificateFacts:
     same_name = certificate.subject == certificate.issuer
     common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return CertificateFacts(
-        subject=printable(certificate.subject.rfc4514_string()),
-        issuer=printable(certificate.issuer.rfc4514_string()),
+        subject=name_text(certificate.subject),
+        issuer=name_text(certificate.issuer),
         common_name=printable(str(common_names[-1].value)) if common_names else "",
         serial=_hexadecimal(certificate.serial_number),
         version=certificate.version.value + 1,
@@ -160,7 +160,14 @@ def request_facts(request: x509.CertificateSigningRequest) -> RequestFacts:
     for extension in request.extensions:
         if isinstance(extension.value, x509.SubjectAlternativeName):
             names = tuple(map(general_name, extension.value))
-    return RequestFacts(printable(request.subject.rfc4514_string()), key, names, valid)
+    return RequestFacts(name_text(request.subject), key, names, valid)
+
+
+def name_text(name: x509.Name) -> str:
+    """A distinguished name as RFC 4514 text, safe to print."""
+    from cryptography.x509.oid import NameOID
+
+    return printable(name.rfc4514_string({NameOID.EMAIL_ADDRESS: "emailAddress"}))
 
 
 def key_facts(key: PublicKeyTypes) -> KeyFacts:

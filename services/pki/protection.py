@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from services.pki.ber import (
     CONTEXT_0,
-    OCTET_STRING,
     SEQUENCE,
     Element,
     Malformed,
@@ -19,11 +18,9 @@ _DATA = "1.2.840.113549.1.7.1"
 _ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
 _SHROUDED_KEY = "1.2.840.113549.1.12.10.1.2"
 _PBES2 = "1.2.840.113549.1.5.13"
-_PBKDF2 = "1.2.840.113549.1.5.12"
+_PBMAC1 = "1.2.840.113549.1.5.14"
 
 _NAMES = {
-    _PBKDF2: "PBKDF2",
-    "1.3.6.1.4.1.11591.4.11": "scrypt",
     "1.2.840.113549.1.12.1.1": "SHA1-RC4-128",
     "1.2.840.113549.1.12.1.2": "SHA1-RC4-40",
     "1.2.840.113549.1.12.1.3": "SHA1-3DES",
@@ -44,7 +41,7 @@ _NAMES = {
     "2.16.840.1.101.3.4.2.1": "SHA256",
     "2.16.840.1.101.3.4.2.2": "SHA384",
     "2.16.840.1.101.3.4.2.3": "SHA512",
-    "1.2.840.113549.1.5.14": "PBMAC1",
+    _PBMAC1: "PBMAC1",
 }
 
 _NEEDS_LEGACY_PROVIDER = ("RC2", "RC4")
@@ -59,6 +56,8 @@ class Protection:
     mac: str
     rounds: int
     """The smallest iteration count, which is what an attacker has to pay; 0 without encryption."""
+    most_rounds: int
+    """The largest, which is what opening it costs."""
 
     @property
     def profile(self) -> Profile | None:
@@ -106,9 +105,15 @@ def _read(data: bytes) -> Protection:
     name = ""
     if mac:
         digest, _salt, *count = mac[0].children()
-        name = _name(digest.children()[0])
-        seen.rounds.append(count[0].integer() if count else 1)
-    return Protection(tuple(seen.ciphers), name, min(seen.rounds, default=0))
+        algorithm = digest.children()[0]
+        name = _name(algorithm)
+        if algorithm.children()[0].oid() == _PBMAC1:
+            _derivation_name(algorithm.children()[1].children()[0], seen)
+        else:
+            seen.rounds.append(count[0].integer() if count else 1)
+    return Protection(
+        tuple(seen.ciphers), name, min(seen.rounds, default=0), max(seen.rounds, default=0)
+    )
 
 
 def _content(info: Element, kind: str) -> Element:
@@ -131,18 +136,28 @@ def _see(algorithm: Element, seen: _Seen) -> None:
     oid, parameters = algorithm.children()
     if oid.oid() == _PBES2:
         derivation, cipher = parameters.children()
-        name = _name(derivation)
-        if derivation.children()[0].oid() == _PBKDF2:
-            salt, rounds, *rest = derivation.children()[1].children()
-            if salt.tag == OCTET_STRING:
-                seen.rounds.append(rounds.integer())
-            # The default, which DER leaves out, is HMAC with SHA-1.
-            prf = next((_name(each) for each in rest if each.tag == SEQUENCE), "HMAC-SHA1")
-            name += f"-{prf}"
-        seen.ciphers[f"{name} {_name(cipher)}"] = None
+        seen.ciphers[f"{_derivation_name(derivation, seen)} {_name(cipher)}"] = None
     else:
         seen.rounds.append(parameters.children()[1].integer())
         seen.ciphers[_name(algorithm)] = None
+
+
+def _derivation_name(derivation: Element, seen: _Seen) -> str:
+    """The name of a key derivation function, whose cost is noted."""
+    oid, parameters = derivation.children()
+    _salt, *rest = parameters.children()
+    match oid.oid():
+        case "1.2.840.113549.1.5.12":  # PBKDF2 (RFC 8018 A.2)
+            seen.rounds.append(rest[0].integer())
+            # The default, which DER leaves out, is HMAC with SHA-1.
+            prf = next((_name(each) for each in rest if each.tag == SEQUENCE), "HMAC-SHA1")
+            return f"PBKDF2-{prf}"
+        case "1.3.6.1.4.1.11591.4.11":  # scrypt (RFC 7914 7.1)
+            cost, block_size, parallel = (each.integer() for each in rest[:3])
+            seen.rounds.append(cost * block_size * parallel)
+            return "scrypt"
+        case unknown:
+            return unknown
 
 
 def _name(algorithm: Element) -> str:

@@ -145,7 +145,7 @@ def server_verdicts(facts: CertificateFacts) -> Iterator[Verdict]:
     elif life > _PUBLIC_MAX:
         yield warning("longer-than-398-days", subject=subject, days=life.days)
     if facts.key is not None and facts.key.curve == "secp521r1":
-        yield error("unusual-curve", {BROWSER}, subject=subject, key=facts.key.name)
+        yield error("unusual-curve", {BROWSER}, subject=subject, kind=facts.key.name)
 
 
 def client_verdicts(facts: CertificateFacts) -> Iterator[Verdict]:
@@ -231,7 +231,7 @@ def _key_verdicts(key: KeyFacts, who: frozenset[Verifier], subject: str) -> Iter
         case _:
             refusers, code = who, "unsupported-key"
     if refusers:
-        yield error(code, refusers, subject=subject, key=key.name)
+        yield error(code, refusers, subject=subject, kind=key.name)
 
 
 def _ca_verdicts(facts: CertificateFacts) -> Iterator[Verdict]:
@@ -253,7 +253,9 @@ def _blemishes(facts: CertificateFacts, now: datetime) -> Iterator[Verdict]:
     elif lacks := _lacks(facts):
         yield warning("not-strict", subject=facts.subject, lacks=", ".join(lacks))
     serial = int(facts.serial, 16)
-    if serial <= 0 or serial.bit_length() >= 8 * _MAX_SERIAL_OCTETS:
+    # Several public roots have serial number 0, and nobody minds.
+    zero = serial == 0 and not facts.self_signed
+    if serial < 0 or zero or serial.bit_length() >= 8 * _MAX_SERIAL_OCTETS:
         yield warning("bad-serial", subject=facts.subject, serial=facts.serial)
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.pki import keys
+from services.pki.facts import quiet
 from tests.services.pki.judges import openssl, pem
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ def forge(
     return Holder(builder.sign(signer, digest), key)
 
 
-def by_openssl(issuer: Holder, name: str, *options: str, extensions: str = "") -> Holder:
+def by_openssl(
+    issuer: Holder, name: str, *options: str, extensions: str = "", serial: str = "7"
+) -> Holder:
     """What `openssl x509 -req` makes of a request: version 1, unless there are extensions."""
     key = keys.new_key()
     assert isinstance(issuer.key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
@@ -120,7 +123,8 @@ def by_openssl(issuer: Holder, name: str, *options: str, extensions: str = "") -
             (folder / "ext").write_text(extensions)
             options = (*options, "-extfile", str(folder / "ext"))
         made_pem = openssl(
-            "x509", "-req", "-CA", folder / "ca", "-CAkey", folder / "ca-key", "-set_serial", "7",
-            *options, give=request,
+            "x509", "-req", "-CA", folder / "ca", "-CAkey", folder / "ca-key",
+            "-set_serial", serial, *options, give=request,
         )  # fmt: skip
-    return Holder(x509.load_pem_x509_certificate(made_pem), key)
+    with quiet():
+        return Holder(x509.load_pem_x509_certificate(made_pem), key)
