@@ -460,7 +460,12 @@ class Shell:
     def _simple(self, node: Simple) -> None:
         self._substituted = 0
         arguments = self.fields(node.words)
-        assignments = [(name, self.text(word)) for name, word in node.assignments]
+        assignments: list[tuple[str, str]] = []
+        for name, word in node.assignments:
+            assignments.append((name, self.text(word)))
+            if not arguments:
+                # Of several, a later one may be made of an earlier one.
+                self.assign(*assignments[-1])
         if "xtrace" in self.options:
             shown = [f"{name}={value}" for name, value in assignments] + arguments
             self.stderr.write(encoded("+ " + " ".join(shown) + "\n"))
@@ -468,8 +473,6 @@ class Shell:
             if not fine:
                 return
             if not arguments:
-                for name, value in assignments:
-                    self.assign(name, value)
                 self.status = self._substituted
                 return
             self._dispatch(arguments, assignments)
