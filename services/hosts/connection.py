@@ -129,6 +129,7 @@ def connect(host: Host, key_types: Sequence[str], stop: Stop, timeouts: Timeouts
         return problem("handshake-timeout", host, line.greeting, seconds=f"{limit:g}")
 
     transport = _new_transport(line)
+    transport.name = f"ssh to {host.name}"
     try:
         transport.get_security_options().key_types = signature_algorithms(key_types)
         with _bounded(lambda: _shut_down(line), stop, limit, late):
@@ -177,7 +178,7 @@ def _bounded(
         cut()
 
     timer = threading.Timer(seconds, expire)
-    timer.daemon = True
+    timer.daemon, timer.name = True, "ssh limit"
     with stop.closing(cut):
         timer.start()
         try:

@@ -80,7 +80,7 @@ def _resolve(host: Host, stop: Stop, deadline: float) -> Sequence[Endpoint]:
             failed.append(error)
         answered.set()
 
-    threading.Thread(target=look_up, name=f"look up {host.address}", daemon=True).start()
+    threading.Thread(target=look_up, name=f"ssh look-up {host.address}", daemon=True).start()
     while not answered.wait(_GLANCE_S):
         stop.check()
         if time.monotonic() > deadline:

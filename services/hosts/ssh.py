@@ -22,6 +22,7 @@ from services.hosts.facts import problem
 from services.hosts.host_keys import KnownHosts
 from services.hosts.host_trust import AskHostKey, Trust
 from services.hosts.port import Host, Output, Ran, RemoteFile
+from services.hosts.scripts.answer import PREFIX
 from services.hosts.scripts.disk import free_bytes, look_at_disk
 from services.problem import Problem
 from services.stop import Stop
@@ -83,6 +84,8 @@ class SshHosts:
     ) -> Ran:
         """Run `script` by the user's shell on the host, as `Hosts.run` says.
 
+        `output` gets what is meant for people: not the lines of an answer (`scripts.answer`).
+
         A stop, or the end of the time, ends the waiting and the connection, not the script: a
         package manager killed half-way leaves a host worse than one that is let finish.
 
@@ -95,7 +98,7 @@ class SshHosts:
         """
         connection, channel = self._open(host, stop)
         late = problem("command-timeout", host, seconds=f"{timeout_s:g}")
-        line = None if output is None else _named(output, host)
+        line = None if output is None else _for_people(output, host)
         with connection.bounded(stop, timeout_s, late, partial(problem, "session-refused", host)):
             return run_script(channel, script, line)
 
@@ -248,5 +251,9 @@ class SshHosts:
         return connection
 
 
-def _named(output: Output, host: Host) -> Callable[[str], None]:
-    return lambda line: output(host.name, line)
+def _for_people(output: Output, host: Host) -> Callable[[str], None]:
+    def line(text: str) -> None:
+        if not text.startswith(PREFIX):
+            output(host.name, text)
+
+    return line

@@ -1,12 +1,12 @@
 """The form in which a script of ours answers, and the one reader of it.
 
     nlb-mtls: begin
-    name=value                 any number, a name may come again
-    nlb-mtls: text NAME        then text as it is, up to the next such line
+    nlb-mtls: name=value        any number, a name may come again
+    nlb-mtls: text NAME         then text as it is, up to the next such line
     nlb-mtls: end
 
-A login shell may print things before, and a host can print anything at all: what is not of this
-form is a Problem, and nothing else.
+Other lines may stand between, from a login shell or a package manager, and a host can print
+anything at all: what holds no whole answer is a Problem, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,34 +18,38 @@ from services.hosts.facts import problem
 from services.hosts.port import Host, Ran
 from services.problem import Problem
 
-_BEGIN = "nlb-mtls: begin"
-_TEXT = "nlb-mtls: text "
-_END = "nlb-mtls: end"
+PREFIX = "nlb-mtls: "
+"""What every line of an answer begins with: such a line is for this program, not for a person."""
+
+_BEGIN = f"{PREFIX}begin"
+_TEXT = f"{PREFIX}text "
+_END = f"{PREFIX}end"
 
 _PREAMBLE = f"""\
 LC_ALL=C; export LC_ALL
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; export PATH
+tell() {{ printf '{PREFIX}%s\\n' "$1"; }}
+fail() {{ tell "failed=$1"; tell end; exit 1; }}
 sha256() {{ sha256sum | head -c 64; }}
-fail() {{ echo "failed=$1"; echo '{_END}'; exit 1; }}
-echo '{_BEGIN}'
+tell begin
 """
-"""Messages in one language, the system's programs for users whose path lacks them, and the two
-functions that scripts use: `sha256 < FILE`, and `fail WHAT`, which ends script and answer."""
+"""Messages in one language, the system's programs for users whose path lacks them, and functions:
+`tell NAME=VALUE`, `fail WHAT`, which ends script and answer, and `sha256 < FILE`."""
 
 
 def script(body: str) -> str:
-    """A POSIX shell script around `body`, which prints the lines of an answer."""
-    return f"{_PREAMBLE}{body.strip()}\necho '{_END}'\n"
+    """A POSIX shell script around `body`, which gives an answer."""
+    return f"{_PREAMBLE}{body.strip()}\ntell end\n"
 
 
 def flag(name: str, condition: str) -> str:
     """Shell that answers `name=yes` or `name=no`, by a command's exit status."""
-    return f"if {condition}; then echo {name}=yes; else echo {name}=no; fi"
+    return f"if {condition}; then tell {name}=yes; else tell {name}=no; fi"
 
 
 def text(name: str, command: str) -> str:
-    """Shell that answers with what `command` prints. Comes after all the `name=value` lines."""
-    return f"printf '\\n{_TEXT}{name}\\n'; {command}; echo"
+    """Shell that answers with what `command` prints. Comes after every `name=value`."""
+    return f"tell 'text {name}'; {command}; echo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +104,7 @@ def read(host: Host, ran: Ran) -> Answer:
             under = texts.setdefault(line.removeprefix(_TEXT), [])
         elif under is not None:
             under.append(line)
-        elif "=" in line:
-            name, _, value = line.partition("=")
+        elif line.startswith(PREFIX) and "=" in line:
+            name, _, value = line.removeprefix(PREFIX).partition("=")
             pairs.setdefault(name, []).append(value)
-    # `text` puts a newline after each text, which is not the text's own.
-    joined = {name: "\n".join(kept).removesuffix("\n") for name, kept in texts.items()}
-    return Answer(host, ran, pairs, joined)
+    return Answer(host, ran, pairs, {name: "\n".join(kept) for name, kept in texts.items()})

@@ -63,18 +63,17 @@ def look_at_client_directory(directory: str) -> str:
     """List the directory's files with modes, sizes and hashes. Changes nothing."""
     lines = [f"d={shlex.quote(directory)}"]
     for number, ancestor in enumerate(_ancestry(directory)):
-        lines.append(f"[ -e {shlex.quote(ancestor)} ] || echo missing={number}")
+        lines.append(f"[ -e {shlex.quote(ancestor)} ] || tell missing={number}")
     lines.append("""\
 if [ -d "$d" ]; then
-  printf 'directory=%s\\n' "$(stat -L -c '%a %U' "$d")"
+  tell "directory=$(stat -L -c '%a %U' "$d")"
   for f in "$d"/* "$d"/.[!.]*; do
     if [ -f "$f" ]; then
-      printf 'file=%s %s %s\\n' "$(stat -L -c '%a %s' "$f")" \\
-        "$(sha256 < "$f")" "${f##*/}"
+      tell "file=$(stat -L -c '%a %s' "$f") $(sha256 < "$f") ${f##*/}"
     fi
   done
-elif [ -e "$d" ]; then echo directory=other
-else echo directory=absent
+elif [ -e "$d" ]; then tell directory=other
+else tell directory=absent
 fi""")
     return script("\n".join(lines))
 
@@ -110,15 +109,15 @@ def remove_client_files(
         lines.append(f"""\
 f={shlex.quote(path)}
 rm -f {shlex.quote(unfinished(path))}
-if [ ! -e "$f" ]; then echo absent={number}
+if [ ! -e "$f" ]; then tell absent={number}
 elif [ "$(sha256 < "$f")" = {shlex.quote(sha256)} ]; then
-  if rm -f "$f"; then echo removed={number}; else fail remove; fi
-else echo changed={number}
+  if rm -f "$f"; then tell removed={number}; else fail remove; fi
+else tell changed={number}
 fi""")
     for number, made in enumerate(made_directories):
         lines.append(
             f"[ -d {shlex.quote(made)} ] && rmdir {shlex.quote(made)} 2>/dev/null "
-            f"&& echo directory={number}"
+            f"&& tell directory={number}"
         )
     return script("\n".join(lines))
 

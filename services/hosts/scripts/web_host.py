@@ -59,15 +59,17 @@ if command -v dnf >/dev/null 2>&1; then dnf remove -y nginx >&2
 elif command -v yum >/dev/null 2>&1; then yum remove -y nginx >&2
 elif command -v apt-get >/dev/null 2>&1; then
   DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
-  apt-get remove -y nginx nginx-common >&2
+  # Debian's nginx may be a name for others (nginx-core); all of them need nginx-common.
+  apt-get remove -y nginx-common >&2 || apt-get remove -y nginx >&2
 else fail no-package-manager
 fi"""
 
 _UNINSTALL_ALL = f"""\
 if {_INSTALLED}; then
 {_UNINSTALL}
+  hash -r 2>/dev/null  # dash remembers where it found a program, even one that is gone
   ! {_INSTALLED} || fail uninstall
-  echo did=uninstall
+  tell did=uninstall
 fi"""
 
 _BACKED_UP = f'{{ [ -e "$root/{_BACKUP}" ] || [ -L "$root/{_BACKUP}" ]; }}'
@@ -81,16 +83,16 @@ fi"""
 _RESTORE_PAGE = f"""\
 if {_BACKED_UP}; then
   mv -f "$root/{_BACKUP}" "$root/index.html" || fail write
-  echo page=restored
+  tell page=restored
 elif [ "$now" != absent ]; then
   rm -f "$root/index.html" || fail write
-  echo page=removed
-else echo page=absent
+  tell page=removed
+else tell page=absent
 fi"""
 
 _REMOVE_PAGES = f"""\
 rm -f "$root/index.html" "$root/{_BACKUP}" || fail write
-if [ "$now" != absent ]; then echo page=removed; else echo page=absent; fi"""
+if [ "$now" != absent ]; then tell page=removed; else tell page=absent; fi"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +191,12 @@ def look_at_web_host(document_root: str | None = None) -> str:
 {flag("active", _ACTIVE)}
 {flag("enabled", _ENABLED)}
 {flag("index", '[ -f "$root/index.html" ]')}
-[ -f "$root/index.html" ] && printf 'index.sha256=%s\\n' "$(sha256 < "$root/index.html")"
+[ -f "$root/index.html" ] && tell "index.sha256=$(sha256 < "$root/index.html")"
 {flag("backup", _BACKED_UP)}
 if fetch >/dev/null 2>&1; then
-  printf 'served=yes\\nserved.sha256=%s\\n' "$(fetch | sha256)"
-else echo served=no
+  tell served=yes
+  tell "served.sha256=$(fetch | sha256)"
+else tell served=no
 fi
 {text("index", f'[ -f "$root/index.html" ] && head -c {_SHOWN_BYTES} "$root/index.html"')}
 {text("served", f"fetch 2>/dev/null | head -c {_SHOWN_BYTES}")}""")
@@ -226,7 +229,7 @@ def install_web_page(page_text: str, document_root: str | None = None) -> str:
 if ! {_INSTALLED}; then
 {_INSTALL}
   {_INSTALLED} || fail install
-  echo did=install
+  tell did=install
 fi
 {_root(document_root)}
 [ -d "$root" ] || fail root
@@ -240,18 +243,18 @@ if [ "$now" != {wanted} ]; then
       fail back-up
     fi
     mv "$root/index.html" "$root/{_BACKUP}" || fail write
-    echo did=back-up
+    tell did=back-up
   fi
   mv -f "$root/{_UNFINISHED}" "$root/index.html" || fail write
-  echo did=write
+  tell did=write
 fi
 if ! {_ENABLED}; then
   systemctl enable nginx >&2 || fail enable
-  echo did=enable
+  tell did=enable
 fi
 if ! {_ACTIVE}; then
   systemctl start nginx >&2 || {{ systemctl status nginx --no-pager -l >&2; fail start; }}
-  echo did=start
+  tell did=start
 fi
 for try in {" ".join(str(number) for number in range(1, _TRIES + 1))}; do
   [ "$(fetch 2>/dev/null | sha256)" = {wanted} ] && break
@@ -304,10 +307,10 @@ def remove_web_page(page_text: str, before: WebHostState, document_root: str | N
     """
     steps = []
     if not before.active:
-        steps.append(f"if {_ACTIVE}; then systemctl stop nginx >&2 || fail stop; echo did=stop; fi")
+        steps.append(f"if {_ACTIVE}; then systemctl stop nginx >&2 || fail stop; tell did=stop; fi")
     if not before.enabled:
         steps.append(
-            f"if {_ENABLED}; then systemctl disable nginx >&2 || fail disable; echo did=disable; fi"
+            f"if {_ENABLED}; then systemctl disable nginx >&2 || fail disable; tell did=disable; fi"
         )
     # The page's owner is told from a stranger by the page itself, so somebody's own page comes
     # back last: until then this script can be run again. The package's own goes with the package.
@@ -322,7 +325,7 @@ def remove_web_page(page_text: str, before: WebHostState, document_root: str | N
 {_root(document_root)}
 {_NOW}
 if [ "$now" != absent ] && [ "$now" != {sha256_of(page_text)} ]; then
-  echo page=foreign
+  tell page=foreign
 else
 rm -f "$root/{_UNFINISHED}"
 {after}
@@ -353,7 +356,7 @@ def _root(document_root: str | None) -> str:
             f"root={DOCUMENT_ROOT}\n"
             f"[ -f /etc/debian_version ] && [ -d {_DEBIAN_ROOT} ] && root={_DEBIAN_ROOT}"
         )
-    return f"{chosen}\nprintf 'root=%s\\n' \"$root\""
+    return f'{chosen}\ntell "root=$root"'
 
 
 def _page(answer: Answer, name: str) -> Page | None:

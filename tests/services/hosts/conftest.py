@@ -49,7 +49,6 @@ def known(tmp_path: Path) -> KnownHosts:
 def hosts(known: KnownHosts) -> Iterator[Make]:
     """Makes `SshHosts`, and closes them after the test: no thread of theirs may be left then."""
     made: list[SshHosts] = []
-    before = set(threading.enumerate())
 
     def make(
         ask_host_key: AskHostKey = refuse_host_key,
@@ -65,10 +64,10 @@ def hosts(known: KnownHosts) -> Iterator[Make]:
     yield make
     for each in made:
         each.close()
-    left = [t for t in set(threading.enumerate()) - before if "test" not in t.name]
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("ssh")]
     for thread in left:
         thread.join(timeout=5)
-    assert [t for t in left if t.is_alive()] == []
+    assert [thread for thread in left if thread.is_alive()] == []
 
 
 @pytest.fixture

@@ -69,9 +69,7 @@ class Behaviour(paramiko.ServerInterface):
         self.scripts.append(command.decode())
         if self.script is None:
             return False
-        running = threading.Thread(
-            target=self._run, args=(self.script, channel, command.decode()), name="test script"
-        )
+        running = threading.Thread(target=self._run, args=(self.script, channel, command.decode()))
         self._running.append(running)
         running.start()
         return True
@@ -100,7 +98,7 @@ class Untimed(Packetizer):
 def faulty(behaviour: Behaviour) -> Iterator[Host]:
     """The server, and how to reach it; any key logs in, the host key is pinned."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        accepting = threading.Thread(target=_accept, args=(listening, behaviour), name="test")
+        accepting = threading.Thread(target=_accept, args=(listening, behaviour))
         accepting.start()
         try:
             yield Host(
@@ -120,7 +118,6 @@ def _accept(listening: socket.socket, behaviour: Behaviour) -> None:
         while True:
             connected, _ = listening.accept()
             transport = paramiko.Transport(connected, packetizer_class=Untimed)
-            transport.name = "test server"
             transport.add_server_key(HOST_KEY)
             if behaviour.files is not None:
                 transport.set_subsystem_handler("sftp", paramiko.SFTPServer, behaviour.files)
@@ -145,7 +142,7 @@ def talking(answer: bytes | None, hang_up: bool = True) -> Iterator[Host]:
                         if not hang_up:
                             over.wait(30)
 
-        serving = threading.Thread(target=serve, name="test")
+        serving = threading.Thread(target=serve)
         serving.start()
         try:
             yield Host("other", "127.0.0.1", listening.getsockname()[1])

@@ -256,7 +256,7 @@ def test_agent_that_hangs_holds_up_neither_stop_nor_log_in(
                     while connected.recv(100):
                         pass
 
-        accepting = threading.Thread(target=accept, name="test")
+        accepting = threading.Thread(target=accept)
         accepting.start()
         stops_within_a_second(lambda stop: hosts().run(keyless(sshd), "true", stop), asked)
         monkeypatch.setattr(agent_module, "ANSWER_S", 0.2)

@@ -153,7 +153,7 @@ def test_stop_does_not_wait_for_a_greeting(hosts: Make) -> None:
                 ready.set()
                 connected.recv(1000)
 
-        accepting = threading.Thread(target=accept, name="test")
+        accepting = threading.Thread(target=accept)
         accepting.start()
         stops_within_a_second(lambda stop: hosts().run(host, "true", stop), ready)
         accepting.join()

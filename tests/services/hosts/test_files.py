@@ -195,7 +195,7 @@ def test_stop_between_files_leaves_each_whole(
 
     def creating(sftp, path):  # type: ignore[no-untyped-def]
         if "second" in path:
-            threading.Thread(target=stop.set, name="test").start()
+            threading.Thread(target=stop.set).start()
             threading.Event().wait(0.05)
         return create(sftp, path)
 
