@@ -81,7 +81,7 @@ def append(path: Path, data: bytes) -> None:
     """
     try:
         new = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY, 0o600)
         with open(descriptor, "wb", buffering=0) as file:
             left = memoryview(data)
             while left:

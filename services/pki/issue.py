@@ -57,20 +57,14 @@ class Subject:
             (NameOID.ORGANIZATIONAL_UNIT_NAME, "unit", self.unit),
             (NameOID.COMMON_NAME, "common_name", self.common_name),
         )
-        attributes = []
-        for oid, part, value in parts:
-            text = value.strip()
-            if not text:
-                continue
-            limit = _SUBJECT_LIMITS[part]
-            good = text.isascii() and text.isalpha() if part == "country" else text.isprintable()
-            exact = part == "country" and len(text) != limit
-            if not good or exact or len(text.encode()) > limit:
-                raise Problem("pki.bad-subject", part=part, value=printable(text, 80), limit=limit)
-            attributes.append(x509.NameAttribute(oid, text))
-        if not attributes:
+        given = [(oid, part, value.strip()) for oid, part, value in parts if value.strip()]
+        if not given:
             raise Problem("pki.bad-subject", part="common_name", value="", limit=MAX_COMMON_NAME)
-        return x509.Name(attributes)
+        for _, part, value in given:
+            if not _fits(part, value):
+                limit = _SUBJECT_LIMITS[part]
+                raise Problem("pki.bad-subject", part=part, value=printable(value, 80), limit=limit)
+        return x509.Name([x509.NameAttribute(oid, value) for oid, _, value in given])
 
 
 _SUBJECT_LIMITS = {
@@ -82,6 +76,12 @@ _SUBJECT_LIMITS = {
     "common_name": MAX_COMMON_NAME,
 }
 """RFC 5280 appendix A.1, `ub-…`; in bytes of UTF-8."""
+
+
+def _fits(part: str, value: str) -> bool:
+    if part == "country":
+        return value.isascii() and value.isalpha() and len(value) == _SUBJECT_LIMITS[part]
+    return value.isprintable() and len(value.encode()) <= _SUBJECT_LIMITS[part]
 
 
 def make_ca(

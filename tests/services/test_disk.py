@@ -75,6 +75,17 @@ def test_a_link_is_replaced_and_its_target_untouched(tmp_path: Path) -> None:
     assert target.read_bytes() == b"precious"
 
 
+def test_appended_bytes_follow_what_is_there_and_the_file_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    disk.append(path, b"one\n")
+    disk.append(path, b"two\n")
+    assert disk.read(path) == b"one\ntwo\n"
+    if sys.platform != "win32":
+        assert mode(path) == 0o600
+    with pytest.raises(Problem, match=r"disk\.cannot-write"):
+        disk.append(tmp_path / "missing" / "journal", b"")
+
+
 @posix
 def test_a_write_killed_half_way_leaves_the_old_bytes_and_only_a_private_rest(
     tmp_path: Path,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.pki import check, keys
@@ -48,8 +48,6 @@ SELF = forge("s", *SERVER)
 SELF_CLIENT = forge("c", *CLIENT)
 
 CRITICAL = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0"), True)
-ONLY_ORG = (x509.NameConstraints([x509.DNSName("example.org")], None), True)
-ONLY_COM = (x509.NameConstraints([x509.DNSName("example.com")], None), True)
 ED25519 = ed25519.Ed25519PrivateKey.generate()
 RSA_1024 = rsa.generate_private_key(65537, 1024)
 
@@ -112,10 +110,10 @@ def renewed() -> Case:
     return Case([sent], "unable to get", {"issuer-renewed": {CURL}}, [new])
 
 
-def constrained(constraint: tuple[x509.NameConstraints, bool], words: str) -> Case:
-    sub = ROOT.issue("Constrained", *CA, constraint)
+def constrained(words: str, constraint: x509.NameConstraints, root: Holder = ROOT) -> Case:
+    sub = root.issue("Constrained", *CA, (constraint, True))
     reasons: Refusals = {"name-constraints": ALL} if words else {}
-    return Case([sub.issue("s", *SERVER), sub], words, reasons)
+    return Case([sub.issue("s", *SERVER), sub], words, reasons, [root])
 
 
 SHA1_EXTENSIONS = f"subjectAltName=DNS:{NAME}\nextendedKeyUsage=serverAuth\n"
@@ -237,8 +235,23 @@ SERVERS = {
     "root for clients": anchored("purpose", {"issuer-wrong-usage": ALL}, *CA, FOR_CLIENT),
     "path too long": short_path(),
     "CA renewed": renewed(),
-    "names that the CA may not certify": constrained(ONLY_ORG, "permitted subtree violation"),
-    "names that the CA may certify": constrained(ONLY_COM, ""),
+    "names that the CA may not certify": constrained(
+        "permitted subtree violation", x509.NameConstraints([x509.DNSName("example.org")], None)
+    ),
+    "names that are excluded": constrained(
+        "excluded subtree violation", x509.NameConstraints(None, [x509.DNSName(NAME)])
+    ),
+    "names that the CA may certify": constrained(
+        "", x509.NameConstraints([x509.DNSName("example.com")], None)
+    ),
+    "names that the CA may certify, under a plain root": constrained(
+        "",
+        x509.NameConstraints([x509.DNSName("example.com")], None),
+        forge("Plain", SIGNS, life=900 * DAY),
+    ),
+    "constraints on what is not there": constrained(
+        "", x509.NameConstraints(None, [x509.DirectoryName(ROOT.certificate.subject)])
+    ),
 }
 
 CLIENT_CASES = {
@@ -372,6 +385,7 @@ def test_words_name_the_certificate_and_the_date() -> None:
     assert verdict.remedy
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_no_certificate_is_a_problem(data: bytes) -> None:
     for content in (data, b"-----BEGIN CERTIFICATE-----\n" + data):
@@ -388,6 +402,7 @@ def test_a_key_matches_its_certificate_and_no_other() -> None:
             check.match(chain, keys.key_pem(other))
 
 
+@settings(deadline=None)
 @given(st.permutations(["leaf", "sub", "root", "stranger"]))
 def test_a_chain_is_put_in_order_without_what_does_not_belong(order: list[str]) -> None:
     made = {"leaf": LEAF, "sub": SUB, "root": ROOT, "stranger": OTHER_ROOT}

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.pki import issue, keys, pkcs12
@@ -55,8 +55,9 @@ BROWSER, APPLE, CURL, LISTENER, CAS = Verifier
 
 ROOT = forge("Root", *CA, life=3650 * DAY)
 SUB = ROOT.issue("Sub", *CA, life=1000 * DAY)
-CODE_SIGNING = purposes(ExtendedKeyUsageOID.CODE_SIGNING)
 LEAF = SUB.issue("www.example.com", *SERVER)
+CERTIFICATE_DER = LEAF.certificate.public_bytes(Encoding.DER)
+CODE_SIGNING = purposes(ExtendedKeyUsageOID.CODE_SIGNING)
 
 
 def key_pem(holder: Holder) -> bytes:
@@ -221,6 +222,7 @@ def test_an_end_that_is_near_is_told_in_time(
     assert ("expires-soon" in codes(finding)) is soon
 
 
+@settings(deadline=None)
 @given(st.timedeltas(timedelta(days=-900), timedelta(days=900)))
 def test_days_left_are_whole_days(left: timedelta) -> None:
     (finding,) = inspect([Source("file", pem(ROOT.certificate))], NOW)
@@ -355,6 +357,23 @@ def test_keys_of_all_kinds_are_named() -> None:
         assert isinstance(finding.holds, PrivateKeyFacts)
         assert finding.holds.key is not None
         assert finding.holds.key.name == name
+
+
+def test_a_certificate_with_a_key_that_cannot_be_read_is_told() -> None:
+    curve = b"\x2a\x86\x48\xce\x3d\x03\x01\x07"
+    der = CERTIFICATE_DER.replace(curve, curve[:-1] + b"\x7f")
+    assert "damaged" in codes(look(der)[0])
+    assert look(der)[0].to_map(NOW)["public_key"] is None
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() == 0, reason="the superuser may read everything"
+)
+def test_a_file_in_a_folder_that_may_not_be_read_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.key").write_bytes(key_pem(LEAF))
+    (tmp_path / "a.key").chmod(0)
+    (tmp_path / "b.crt").write_bytes(PEM)
+    assert [Path(source.name).name for source in gather([tmp_path])] == ["b.crt"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
@@ -548,6 +567,7 @@ def test_a_request_is_read_and_its_signature_checked() -> None:
     assert codes(look(bytes(der))[0]) == ["request-signature"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_without_failing(data: bytes) -> None:
     for tried in (data, b"0" + data, PEM[:60] + data + PEM[60:]):
@@ -555,9 +575,7 @@ def test_any_bytes_are_read_without_failing(data: bytes) -> None:
             finding.to_map(NOW)
 
 
-CERTIFICATE_DER = LEAF.certificate.public_bytes(Encoding.DER)
-
-
+@settings(deadline=None)
 @given(st.integers(0, len(CERTIFICATE_DER) - 1), st.binary(min_size=1, max_size=4))
 def test_a_damaged_certificate_is_read_without_failing(place: int, change: bytes) -> None:
     damaged = CERTIFICATE_DER[:place] + change + CERTIFICATE_DER[place + len(change) :]
@@ -571,6 +589,25 @@ def test_a_chain_of_other_algorithms_is_read() -> None:
     assert refusers(found[0], "unsupported-key") == {BROWSER, APPLE}
     assert refusers(found[1], "unsupported-key") == {BROWSER, APPLE, LISTENER}
     assert found[1].to_map(NOW)["signature_hash"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "code"),
+    [
+        (ec.generate_private_key(ec.SECP256K1()), "EC secp256k1", "unsupported-key"),
+        (ec.generate_private_key(ec.SECP192R1()), "EC secp192r1", "weak-key"),
+        (rsa.generate_private_key(65537, 1024), "RSA 1024", "weak-key"),
+        (dsa.generate_private_key(1024), "DSA 1024", "unsupported-key"),
+    ],
+)
+def test_keys_that_tls_cannot_use_are_told_of_their_certificates(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | dsa.DSAPrivateKey, name: str, code: str
+) -> None:
+    (finding,) = look(pem(ROOT.issue("c", *CLIENT, key=key).certificate))
+    assert refusers(finding, code) == {LISTENER}
+    assert isinstance(finding.holds, CertificateFacts)
+    assert finding.holds.key is not None
+    assert finding.holds.key.name == name
 
 
 # Files

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID, NameOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.pki import issue, keys
@@ -18,6 +18,7 @@ from services.pki.issue import Subject
 from services.pki.keys import KeyKind
 from services.problem import Problem
 from tests.programs import program
+from tests.services.pki.forge import forge
 from tests.services.pki.judges import openssl, outcome, pem, verify
 
 NOW = datetime.now(UTC)
@@ -143,6 +144,25 @@ def test_identifiers_tie_the_leaf_to_its_ca_also_to_one_made_elsewhere() -> None
         assert named.key_identifier == own.digest
 
 
+def test_a_ca_without_identifier_is_named_by_the_hash_of_its_key() -> None:
+    made = openssl(
+        "req", "-x509", "-new", "-key", "/dev/stdin", "-subj", "/CN=Elsewhere", "-days", "9",
+        "-addext", "subjectKeyIdentifier=none",
+        "-addext", "keyUsage=critical,keyCertSign",
+        give=keys.key_pem(CA_KEY),
+    )  # fmt: skip
+    later = NOW + timedelta(minutes=5)
+    leaf = issue.make_client("alice", KEY, x509.load_pem_x509_certificate(made), CA_KEY, 1, later)
+    named = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    own = CA.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    assert named.key_identifier == own.digest
+
+
+def test_a_certificate_that_does_not_say_what_it_is_issues_nothing() -> None:
+    with pytest.raises(Problem, match=r"pki\.not-a-ca"):
+        issue.make_client("a", KEY, forge("plain", key=CA_KEY).certificate, CA_KEY, 1, NOW)
+
+
 def test_rsa_servers_may_also_encipher() -> None:
     key = keys.new_key(KeyKind.RSA_2048)
     for leaf, enciphers in (
@@ -201,6 +221,7 @@ def test_names_are_listed_once() -> None:
     assert san.get_values_for_type(x509.DNSName) == ["a.example"]
 
 
+@settings(deadline=None)
 @given(
     now=moments,
     ca_days=st.integers(1, issue.MAX_CA_DAYS),
@@ -249,6 +270,7 @@ def test_serials_are_long_positive_and_never_the_same() -> None:
     assert max(made) > 2**144
 
 
+@settings(deadline=None)
 @given(days=st.one_of(st.integers(max_value=0), st.integers(min_value=399)))
 def test_a_life_outside_the_limits_is_refused(days: int) -> None:
     with pytest.raises(Problem, match=r"pki\.bad-days"):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.pki import issue, keys, pkcs12
@@ -124,12 +124,75 @@ def test_a_file_that_would_take_hours_to_open_is_left_closed() -> None:
     assert [verdict.code for verdict in piece.verdicts] == ["pkcs12-costly"]
 
 
+def der(tag: int, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return bytes([tag, 0x82]) + len(body).to_bytes(2) + body
+
+
+def oid(body: str) -> bytes:
+    return der(0x06, bytes.fromhex(body))
+
+
+def algorithm(body: str, *parameters: bytes) -> bytes:
+    return der(0x30, oid(body), *parameters)
+
+
+DATA, ENCRYPTED_DATA = "2a864886f70d010701", "2a864886f70d010706"
+PBES2, PBKDF2, PBMAC1 = "2a864886f70d01050d", "2a864886f70d01050c", "2a864886f70d01050e"
+SCRYPT, AES_256, HMAC_SHA512 = "2b06010401da47040b", "60864801650304012a", "2a864886f70d020b"
+SALT = der(0x04, b"saltsalt")
+
+
+def file_with(derivation: bytes, mac: bytes = b"") -> bytes:
+    """A PKCS#12 file of one empty bag, encrypted with AES by a key derived so."""
+    encryption = algorithm(PBES2, der(0x30, derivation, algorithm(AES_256, SALT)))
+    encrypted = der(0x30, der(0x02, b"\0"), der(0x30, oid(DATA), encryption))
+    bags = der(0x30, der(0x30, oid(ENCRYPTED_DATA), der(0xA0, encrypted)))
+    safe = der(0x30, oid(DATA), der(0xA0, der(0x04, bags)))
+    return der(0x30, der(0x02, b"\3"), safe, mac)
+
+
+@pytest.mark.parametrize(
+    ("derivation", "cipher", "cost"),
+    [
+        (
+            algorithm(
+                SCRYPT, der(0x30, SALT, *(der(0x02, n) for n in (b"\x40\0", b"\x08", b"\1")))
+            ),
+            "scrypt AES-256-CBC",
+            16384 * 8,
+        ),
+        (
+            algorithm(PBKDF2, der(0x30, SALT, der(0x02, b"\x08\0"))),
+            "PBKDF2-HMAC-SHA1 AES-256-CBC",
+            2048,
+        ),
+        (algorithm("2a0304", der(0x30, SALT)), "1.2.3.4 AES-256-CBC", 0),
+    ],
+)
+def test_other_derivations_of_keys_are_named(derivation: bytes, cipher: str, cost: int) -> None:
+    found = protection(file_with(derivation))
+    assert found is not None
+    assert (found.ciphers, found.mac, found.rounds) == ((cipher,), "", cost)
+
+
+def test_the_new_seal_of_rfc_9579_is_named_and_its_cost_counted() -> None:
+    derivation = algorithm(PBKDF2, der(0x30, SALT, der(0x02, b"\x27\x10"), algorithm(HMAC_SHA512)))
+    seal = algorithm(PBMAC1, der(0x30, derivation, algorithm(HMAC_SHA512)))
+    mac = der(0x30, der(0x30, seal, der(0x04, bytes(32))), SALT, der(0x02, b"\1"))
+    found = protection(file_with(derivation, mac))
+    assert found is not None
+    assert (found.mac, found.rounds, found.most_rounds) == ("PBMAC1", 10_000, 10_000)
+
+
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_such_file_are_none(data: bytes) -> None:
     assert protection(data) is None
     assert protection(b"\x30\x80" + data) is None
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=8))
 def test_a_damaged_file_never_fails_worse_than_not_opening(place: int, change: bytes) -> None:
     damaged = WHOLE[:place] + change + WHOLE[place + len(change) :]
