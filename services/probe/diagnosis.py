@@ -1,0 +1,535 @@
+"""From observations to causes: a table of rules that a person can read from top to bottom.
+
+A rule looks at all observations and finds something or nothing; no rule does any I/O. Where two
+causes look alike from outside (a connection that is closed without a word: certificate refused,
+or no backend left?) the rules settle it with what else is known, or say both as possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from services.probe.greeting import Greeting, ca_name
+from services.probe.identity import Identity
+from services.probe.outcome import Outcome
+from services.probe.refusals import Refusal
+from services.probe.tally import Tally, expected_shares, within_chance
+
+Severity = Literal["error", "warning"]
+Confidence = Literal["certain", "likely", "possible"]
+
+NORMAL = "Normal"
+"""The one good health status, in the vendor's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A backend's health as the balancer's API reports it; `server` as the tally names it."""
+
+    server: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """All that is known about an endpoint. What is not known is empty or None."""
+
+    endpoint: str
+    name: str
+    now: datetime
+    tally: Tally
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """The backends that must answer, and their weights."""
+    refusals: tuple[Refusal, ...] = ()
+    health: tuple[Health, ...] = ()
+    client: Identity | None = None
+    """The certificate that was offered."""
+    greeting: Greeting | None = None
+    server: Identity | None = None
+    """The certificate that the server shows, trusted or not."""
+
+    def count(self, *outcomes: Outcome) -> int:
+        """How many requests ended in one of `outcomes`."""
+        return sum(self.tally.outcomes.get(outcome.value, 0) for outcome in outcomes)
+
+    def sample(self, *outcomes: Outcome) -> str:
+        """The evidence of the first of those that there is."""
+        found = (self.tally.samples.get(outcome.value) for outcome in outcomes)
+        return next(filter(None, found), "")
+
+    def missing(self) -> tuple[str, ...]:
+        """The expected backends that gave no answer, though others did."""
+        expected = expected_shares(self.weights)
+        return tuple(name for name in expected if name not in self.tally.backends)
+
+    def abnormal(self) -> tuple[Health, ...]:
+        return tuple(health for health in self.health if health.status != NORMAL)
+
+    def refused(self, name: str) -> bool | None:
+        """Whether that stranger was refused; None when it is not known."""
+        return next((found.refused for found in self.refusals if found.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A cause, as words in the catalogue: `probe.diagnosis.<code>.cause` and `.remedy`."""
+
+    code: str
+    severity: Severity
+    confidence: Confidence
+    evidence: str
+    facts: Mapping[str, str]
+
+    def cause(self) -> str:
+        from services.text import say
+
+        return say(f"probe.diagnosis.{self.code}.cause", **self.facts)
+
+    def remedy(self) -> str:
+        from services.text import say
+
+        return say(f"probe.diagnosis.{self.code}.remedy", **self.facts)
+
+
+def diagnose(seen: Observations) -> tuple[Diagnosis, ...]:
+    """Every cause that the observations point to: errors first, the most probable first."""
+    found = []
+    for place, rule in enumerate(RULES):
+        finding = rule.look(seen)
+        if finding is not None:
+            order = (
+                rule.severity == "warning",
+                _CONFIDENCES.index(finding.confidence),
+                -finding.count,
+                place,
+            )
+            facts = {
+                "endpoint": seen.endpoint,
+                "name": seen.name,
+                "requests": str(seen.tally.requests),
+                "ok": str(seen.tally.ok),
+                "count": str(finding.count),
+                **finding.facts,
+            }
+            diagnosis = Diagnosis(
+                rule.code, rule.severity, finding.confidence, finding.evidence, facts
+            )
+            found.append((order, diagnosis))
+    return tuple(diagnosis for _, diagnosis in sorted(found, key=lambda pair: pair[0]))
+
+
+_CONFIDENCES: tuple[Confidence, ...] = ("certain", "likely", "possible")
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What a rule found. `count`: the requests that it explains."""
+
+    confidence: Confidence
+    evidence: str
+    count: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+_Look = Callable[[Observations], _Finding | None]
+
+
+def _ended(*outcomes: Outcome, confidence: Confidence = "certain") -> _Look:
+    """Fires when any request ended so."""
+
+    def look(seen: Observations) -> _Finding | None:
+        count = seen.count(*outcomes)
+        return _Finding(confidence, seen.sample(*outcomes), count) if count else None
+
+    return look
+
+
+# The server's certificate
+
+
+def _server_certificate(*outcomes: Outcome) -> _Look:
+    """Fires when verification failed so; adds what the certificate says of itself."""
+
+    def look(seen: Observations) -> _Finding | None:
+        count = seen.count(*outcomes)
+        if not count:
+            return None
+        evidence, server = seen.sample(*outcomes), seen.server
+        facts = {"names": "?", "issuer": "?", "not_before": "?", "not_after": "?"}
+        if server is not None:
+            facts = {
+                "names": ", ".join(server.names) or "no name at all",
+                "issuer": server.issuer,
+                "not_before": f"{server.not_before:%Y-%m-%d %H:%M} UTC",
+                "not_after": f"{server.not_after:%Y-%m-%d %H:%M} UTC",
+            }
+            evidence += (
+                f"; certificate for {facts['names']}, issued by {facts['issuer']}, "
+                f"valid {facts['not_before']} to {facts['not_after']}"
+            )
+        return _Finding("certain", evidence, count, facts)
+
+    return look
+
+
+# The client's certificate. Its refusal may be silent, and so may be a balancer without backends.
+
+_SILENT = (Outcome.CLOSED_WITHOUT_ANSWER, Outcome.RESET_WITHOUT_ANSWER)
+_TURNED_AWAY = (
+    Outcome.CLIENT_CERTIFICATE_MISSING,
+    Outcome.CLIENT_CERTIFICATE_EXPIRED,
+    Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA,
+    Outcome.CLIENT_CERTIFICATE_REFUSED,
+)
+
+
+def _perhaps_turned_away(seen: Observations) -> int:
+    """How many requests may have failed for the client's certificate: told so, or in silence.
+
+    None if the same certificate was good enough for another request.
+    """
+    if seen.tally.ok:
+        return 0
+    return seen.count(*_TURNED_AWAY, *_SILENT)
+
+
+def _client_certificate_expired(seen: Observations) -> _Finding | None:
+    outcome, client = Outcome.CLIENT_CERTIFICATE_EXPIRED, seen.client
+    told, silent = seen.count(outcome), _perhaps_turned_away(seen)
+    facts = {"not_after": f"{client.not_after:%Y-%m-%d %H:%M} UTC" if client else "?"}
+    if silent and client and client.not_after < seen.now:
+        evidence = f"it ended {facts['not_after']}; {seen.sample(*_TURNED_AWAY, *_SILENT)}"
+        return _Finding("certain", evidence, silent, facts)
+    return _Finding("likely", seen.sample(outcome), told, facts) if told else None
+
+
+def _client_certificate_not_yet_valid(seen: Observations) -> _Finding | None:
+    count, client = _perhaps_turned_away(seen), seen.client
+    if not count or not client or client.not_before <= seen.now:
+        return None
+    begins = f"{client.not_before:%Y-%m-%d %H:%M} UTC"
+    evidence = f"it begins {begins}; {seen.sample(*_TURNED_AWAY, *_SILENT)}"
+    return _Finding("certain", evidence, count, {"not_before": begins})
+
+
+def _client_certificate_outdated(seen: Observations) -> bool:
+    client = seen.client
+    return client is not None and not client.not_before <= seen.now <= client.not_after
+
+
+def _client_certificate_foreign(seen: Observations) -> bool:
+    """The server names the CAs that it accepts, and the certificate's issuer is none of them.
+
+    Not certain: the names may be of a root, and the issuer an intermediate under it.
+    """
+    client, greeting = seen.client, seen.greeting
+    return bool(
+        client
+        and greeting
+        and greeting.accepted_cas
+        and client.issuer_der not in greeting.accepted_cas
+    )
+
+
+def _certificate_not_asked(seen: Observations) -> bool:
+    """The server does not even ask, so it is not for the certificate that it closes."""
+    return seen.greeting is not None and not seen.greeting.certificate_asked
+
+
+def _client_certificate_unknown_ca(seen: Observations) -> _Finding | None:
+    outcome = Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA
+    told = seen.count(outcome)
+    suspected = 0 if _client_certificate_outdated(seen) else _perhaps_turned_away(seen)
+    foreign = _client_certificate_foreign(seen)
+    if not told and not (suspected and foreign):
+        return None
+    accepted = ", ".join(map(ca_name, seen.greeting.accepted_cas)) if seen.greeting else ""
+    facts = {"issuer": seen.client.issuer if seen.client else "?", "accepted": accepted or "?"}
+    evidence = seen.sample(outcome, *_TURNED_AWAY, *_SILENT)
+    if foreign:
+        evidence += f"; issued by {facts['issuer']}, accepted are: {accepted}"
+    return _Finding("certain" if told else "likely", evidence, told or suspected, facts)
+
+
+def _client_certificate_missing(seen: Observations) -> _Finding | None:
+    if seen.client is not None:
+        return None
+    told = seen.count(Outcome.CLIENT_CERTIFICATE_MISSING)
+    suspected = _perhaps_turned_away(seen)
+    if told:
+        return _Finding("certain", seen.sample(Outcome.CLIENT_CERTIFICATE_MISSING), told)
+    if not suspected or _certificate_not_asked(seen):
+        return None
+    evidence = seen.sample(*_TURNED_AWAY, *_SILENT)
+    if seen.greeting:
+        return _Finding("likely", f"the server asks for one; {evidence}", suspected)
+    return _Finding("possible", evidence, suspected)
+
+
+def _client_certificate_refused(seen: Observations) -> _Finding | None:
+    if seen.client is None or _client_certificate_outdated(seen):
+        return None
+    told_so = (Outcome.CLIENT_CERTIFICATE_REFUSED, Outcome.CLIENT_CERTIFICATE_MISSING)
+    if (told := seen.count(*told_so)) and not (
+        _client_certificate_foreign(seen) and not seen.tally.ok
+    ):
+        return _Finding("certain", seen.sample(*told_so), told)
+    silent = 0 if seen.tally.ok else seen.count(*_SILENT)
+    if not silent or _certificate_not_asked(seen) or _all_abnormal(seen):
+        return None
+    if _client_certificate_foreign(seen):
+        return None
+    if seen.health:
+        evidence = f"backends are healthy; {seen.sample(*_SILENT)}"
+        return _Finding("likely", evidence, silent)
+    return _Finding("possible", seen.sample(*_SILENT), silent)
+
+
+# Backends
+
+
+def _all_abnormal(seen: Observations) -> bool:
+    return bool(seen.health) and len(seen.abnormal()) == len(seen.health)
+
+
+def _health_text(health: tuple[Health, ...]) -> str:
+    return ", ".join(
+        f"{one.server}: {one.status}" + (f" ({one.reason})" if one.reason else "") for one in health
+    )
+
+
+def _all_backends_down(seen: Observations) -> _Finding | None:
+    if seen.tally.ok:
+        return None
+    silent = seen.count(*_SILENT)
+    answerless = silent + seen.count(Outcome.FIRST_BYTE_TIMEOUT, Outcome.HTTP_5XX)
+    facts = {"health": _health_text(seen.health) or "?"}
+    if answerless and _all_abnormal(seen):
+        return _Finding("certain", f"health: {facts['health']}", answerless, facts)
+    if not silent or seen.health or _client_certificate_outdated(seen):
+        return None
+    if _client_certificate_foreign(seen):
+        return None
+    if _certificate_not_asked(seen):
+        evidence = f"no client certificate is asked for; {seen.sample(*_SILENT)}"
+        return _Finding("likely", evidence, silent, facts)
+    spoken = next((found for found in seen.refusals if found.alert), None)
+    if spoken:
+        evidence = f"strangers are refused in words ({spoken.evidence}), and this was silent"
+        return _Finding("likely", evidence, silent, facts)
+    return _Finding("possible", seen.sample(*_SILENT), silent, facts)
+
+
+def _backend_down(seen: Observations) -> _Finding | None:
+    missing, ok = seen.missing(), seen.tally.ok
+    if not missing or not ok:
+        return None
+    facts = {"backends": ", ".join(missing)}
+    sick = tuple(health for health in seen.abnormal() if health.server in missing)
+    failed = seen.count(*_SILENT, Outcome.FIRST_BYTE_TIMEOUT, Outcome.HTTP_5XX)
+    if sick:
+        evidence = f"health: {_health_text(sick)}"
+        return _Finding("certain", evidence, failed, facts)
+    shares = expected_shares(seen.weights)
+    chance = max((1 - shares[name]) ** ok for name in missing)
+    evidence = f"none of {ok} answers; by chance in {chance:.2g} of all runs"
+    if _strange_pages(seen) or chance > 0.001:
+        return _Finding("possible", evidence, failed, facts)
+    return _Finding("likely", evidence, failed, facts)
+
+
+def _connections_dropped(seen: Observations) -> _Finding | None:
+    count = seen.count(*_SILENT)
+    if not count or not seen.tally.ok:
+        return None
+    return _Finding("likely", seen.sample(*_SILENT), count)
+
+
+def _strange_pages(seen: Observations) -> dict[str, int]:
+    if not seen.weights:
+        return {}
+    found = seen.tally.backends.items()
+    return {name: count for name, count in found if name not in seen.weights}
+
+
+def _another_page(seen: Observations) -> _Finding | None:
+    pages = _strange_pages(seen)
+    if not pages:
+        return None
+    most = sorted(pages, key=lambda name: -pages[name])[:5]
+    evidence = ", ".join(f"{pages[name]} × {name}" for name in most)
+    return _Finding("certain", evidence, sum(pages.values()), {"pages": ", ".join(most)})
+
+
+def _health_abnormal(seen: Observations) -> _Finding | None:
+    told = set(seen.missing()) if seen.tally.ok else set()
+    if _all_backends_down(seen):
+        return None
+    sick = tuple(health for health in seen.abnormal() if health.server not in told)
+    if not sick:
+        return None
+    text = _health_text(sick)
+    return _Finding("certain", text, 0, {"health": text})
+
+
+# Strangers
+
+
+def _let_in(name: str) -> _Look:
+    """Fires when that stranger was not refused."""
+
+    def look(seen: Observations) -> _Finding | None:
+        for found in seen.refusals:
+            if found.name == name and found.refused is False:
+                return _Finding("certain", found.evidence)
+        return None
+
+    return look
+
+
+def _any_ca_accepted(seen: Observations) -> _Finding | None:
+    # Whoever lets in everybody without a certificate need not be told about other certificates.
+    if seen.refused("no_certificate") is False:
+        return None
+    return _let_in("unknown_ca")(seen)
+
+
+def _refusal_untried(seen: Observations) -> _Finding | None:
+    untried = [found for found in seen.refusals if found.refused is None]
+    if not untried or not seen.tally.ok:
+        return None
+    names = ", ".join(found.name for found in untried)
+    return _Finding("certain", untried[0].evidence, 0, {"strangers": names})
+
+
+# Warnings
+
+SLOW_P50_MS = 1000.0
+SLOW_P99_MS = 3000.0
+"""A page that takes a second, or three for one in a hundred, is what people call slow."""
+
+
+def _slow(seen: Observations) -> _Finding | None:
+    p50, p99 = seen.tally.p50_ms, seen.tally.p99_ms
+    if p50 is None or p99 is None or (p50 < SLOW_P50_MS and p99 < SLOW_P99_MS):
+        return None
+    facts = {"p50": f"{p50:.0f}", "p99": f"{p99:.0f}"}
+    return _Finding("certain", f"p50 {p50:.0f} ms, p99 {p99:.0f} ms", 0, facts)
+
+
+def _uneven(seen: Observations) -> _Finding | None:
+    if seen.missing() or _strange_pages(seen):
+        return None  # the shares of the others are off for that reason
+    ok, backends = seen.tally.ok, seen.tally.backends
+    off = [
+        f"{name} {backends.get(name, 0) / ok:.1%} instead of {share:.1%}"
+        for name, share in expected_shares(seen.weights).items()
+        if ok and not within_chance(backends.get(name, 0), ok, share)
+    ]
+    if not off:
+        return None
+    return _Finding("certain", ", ".join(off), 0, {"shares": ", ".join(off)})
+
+
+def _ca_names_not_announced(seen: Observations) -> _Finding | None:
+    greeting = seen.greeting
+    if greeting is None or not greeting.certificate_asked or greeting.accepted_cas:
+        return None
+    return _Finding("certain", "CertificateRequest without certificate_authorities")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One cause: its code, what it does to the verdict, and what to look for."""
+
+    code: str
+    severity: Severity
+    look: _Look
+
+
+RULES: tuple[Rule, ...] = (
+    # reaching it
+    Rule("name-not-resolving", "error", _ended(Outcome.NAME_NOT_RESOLVING)),
+    Rule("port-closed", "error", _ended(Outcome.CONNECT_REFUSED)),
+    Rule("port-filtered", "error", _ended(Outcome.CONNECT_TIMEOUT, confidence="likely")),
+    Rule("unreachable", "error", _ended(Outcome.UNREACHABLE)),
+    Rule("no-socket", "error", _ended(Outcome.NO_SOCKET)),
+    # speaking TLS with it
+    Rule("not-tls", "error", _ended(Outcome.NOT_TLS)),
+    Rule("tls-version", "error", _ended(Outcome.TLS_VERSION)),
+    Rule("tls-cipher", "error", _ended(Outcome.TLS_CIPHER)),
+    Rule("stalled", "error", _ended(Outcome.HANDSHAKE_TIMEOUT)),
+    Rule("handshake-cut", "error", _ended(Outcome.HANDSHAKE_CLOSED, confidence="likely")),
+    Rule("handshake-reset", "error", _ended(Outcome.HANDSHAKE_RESET, confidence="likely")),
+    Rule("handshake-failed", "error", _ended(Outcome.HANDSHAKE_FAILED, confidence="likely")),
+    # trusting it
+    Rule(
+        "server-certificate-expired",
+        "error",
+        _server_certificate(Outcome.SERVER_CERTIFICATE_EXPIRED),
+    ),
+    Rule(
+        "server-certificate-not-yet-valid",
+        "error",
+        _server_certificate(Outcome.SERVER_CERTIFICATE_NOT_YET_VALID),
+    ),
+    Rule(
+        "server-certificate-unknown-ca",
+        "error",
+        _server_certificate(Outcome.SERVER_CERTIFICATE_UNKNOWN_CA),
+    ),
+    Rule(
+        "server-certificate-self-signed",
+        "error",
+        _server_certificate(Outcome.SERVER_CERTIFICATE_SELF_SIGNED),
+    ),
+    Rule(
+        "server-certificate-wrong-name",
+        "error",
+        _server_certificate(Outcome.SERVER_CERTIFICATE_WRONG_NAME),
+    ),
+    Rule(
+        "server-certificate-invalid",
+        "error",
+        _server_certificate(Outcome.SERVER_CERTIFICATE_INVALID),
+    ),
+    # being trusted by it
+    Rule("client-certificate-expired", "error", _client_certificate_expired),
+    Rule("client-certificate-not-yet-valid", "error", _client_certificate_not_yet_valid),
+    Rule("client-certificate-unknown-ca", "error", _client_certificate_unknown_ca),
+    Rule("client-certificate-revoked", "error", _ended(Outcome.CLIENT_CERTIFICATE_REVOKED)),
+    Rule("client-certificate-missing", "error", _client_certificate_missing),
+    Rule("client-key-mismatch", "error", _ended(Outcome.CLIENT_SIGNATURE_REFUSED)),
+    Rule("client-certificate-refused", "error", _client_certificate_refused),
+    # strangers being kept out by it
+    Rule("mutual-authentication-not-enforced", "error", _let_in("no_certificate")),
+    Rule("any-ca-accepted", "error", _any_ca_accepted),
+    Rule("plain-http-served", "error", _let_in("plain_http")),
+    Rule("refusal-untried", "error", _refusal_untried),
+    # what stands behind it
+    Rule("all-backends-down", "error", _all_backends_down),
+    Rule("backend-down", "error", _backend_down),
+    Rule("connections-dropped", "error", _connections_dropped),
+    Rule("backend-silent", "error", _ended(Outcome.FIRST_BYTE_TIMEOUT, confidence="likely")),
+    Rule("answer-stalled", "error", _ended(Outcome.WHOLE_TIMEOUT)),
+    Rule(
+        "backend-error",
+        "error",
+        _ended(Outcome.HTTP_5XX, Outcome.HTTP_4XX, Outcome.HTTP_OTHER),
+    ),
+    Rule("redirect", "error", _ended(Outcome.REDIRECT)),
+    Rule("answer-empty", "error", _ended(Outcome.ANSWER_EMPTY)),
+    Rule("answer-cut", "error", _ended(Outcome.ANSWER_CUT)),
+    Rule("answer-too-large", "error", _ended(Outcome.ANSWER_TOO_LARGE)),
+    Rule("not-http", "error", _ended(Outcome.NOT_HTTP)),
+    Rule("another-page", "error", _another_page),
+    Rule("health-abnormal", "error", _health_abnormal),
+    # no faults, but worth knowing
+    Rule("slow", "warning", _slow),
+    Rule("uneven", "warning", _uneven),
+    Rule("ca-names-not-announced", "warning", _ca_names_not_announced),
+)
