@@ -7,15 +7,13 @@ from contextlib import suppress
 
 from services.lab.hosts.shell.builtins import BUILTINS
 from services.lab.hosts.shell.interpreter import PATH, Shell
-from services.lab.hosts.shell.machine import Machine, Program, encoded
+from services.lab.hosts.shell.machine import Machine, Program
+from services.lab.hosts.shell.pipeline import BROKEN_PIPE, INTERRUPTED, TOO_DEEP
 from services.lab.hosts.shell.streams import Sink, Source
 from services.problem import Stopped
 from services.stop import Stop
 
 HOME = "/root"
-
-_BROKEN_PIPE = 141
-_INTERRUPTED = 130
 
 
 def login_shell(
@@ -48,10 +46,10 @@ def run(shell: Shell, script: str) -> int:
     try:
         return shell.run(script)
     except Stopped:
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
-        return _BROKEN_PIPE
+        return BROKEN_PIPE
     except RecursionError:
         with suppress(BrokenPipeError):
-            shell.stderr.write(encoded("bash: the script is nested too deeply\n"))
+            shell.complain(TOO_DEEP)
         return 2

@@ -30,6 +30,7 @@ from services.lab.hosts.session import run
 from services.lab.hosts.sftp import HostSftp, Sftp
 from services.lab.hosts.shell.interpreter import Shell
 from services.lab.hosts.shell.machine import decoded
+from services.lab.hosts.shell.pipeline import INTERRUPTED
 from services.lab.hosts.shell.streams import Sink, Source
 from services.lab.hosts.terminal import CrLf, LineEditor, interact
 from services.problem import Stopped
@@ -250,10 +251,13 @@ class _Server(paramiko.ServerInterface):
         terminal = channel.get_id() in self._terminals
 
         def serve() -> None:
-            status = _serve(self._host, channel, script, stop, environment, terminal=terminal)
-            with suppress(OSError, EOFError):
-                channel.send_exit_status(status)
-            channel.close()
+            status = 1
+            try:
+                status = _serve(self._host, channel, script, stop, environment, terminal=terminal)
+            finally:
+                with suppress(OSError, EOFError):
+                    channel.send_exit_status(status)
+                channel.close()
 
         def watch() -> None:
             # Set when the channel is closed, by whichever side, or by the connection's loss.
@@ -291,7 +295,7 @@ def _serve(
         if script is None:
             with suppress(Stopped, BrokenPipeError):
                 return interact(shell, LineEditor(source, shown).line)
-            return 130
+            return INTERRUPTED
         return run(shell, script)
     shell = host.shell((source, out, err), stop, environment)
     # Without a terminal an interactive shell is one that reads its script from its input.

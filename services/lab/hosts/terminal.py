@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from services.lab.hosts.shell.interpreter import Exit, Fatal, LoopControl, Return, Shell
+from services.lab.hosts.shell.interpreter import Shell
+from services.lab.hosts.shell.leaving import Exit, Fatal, LoopControl, Return
 from services.lab.hosts.shell.lexer import ShellSyntaxError
 from services.lab.hosts.shell.machine import decoded, encoded
 from services.lab.hosts.shell.parser import parse
+from services.lab.hosts.shell.pipeline import BROKEN_PIPE
 from services.lab.hosts.shell.streams import Sink, Source
 from services.problem import Stopped
 
@@ -112,7 +114,7 @@ def interact(shell: Shell, line: Callable[[str], str | None]) -> int:
         except BrokenPipeError:
             with suppress(Stopped):
                 shell.stop.check()
-            return 141
+            return BROKEN_PIPE
 
 
 def _unfinished(text: str) -> bool:

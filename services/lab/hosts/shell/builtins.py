@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from services.lab.hosts.shell.interpreter import Exit, LoopControl, Return, Shell
+from services.lab.hosts.shell.execution import find
+from services.lab.hosts.shell.interpreter import Shell
+from services.lab.hosts.shell.leaving import Exit, LoopControl, Return
 from services.lab.hosts.shell.machine import decoded, encoded
 from services.lab.hosts.shell.programs.expression import expression
 
@@ -271,7 +273,7 @@ def _type(shell: Shell, arguments: list[str]) -> int:
             _write(shell, f"{name} is a function\n")
         elif name in shell.builtins:
             _write(shell, f"{name} is a shell builtin\n")
-        elif path := shell.find(name):
+        elif path := find(shell, name):
             _write(shell, f"{name} is {path}\n")
         else:
             status = _complain(shell, f"type: {name}: not found")
@@ -285,7 +287,7 @@ def _command(shell: Shell, arguments: list[str]) -> int:
             if name in shell.functions or name in shell.builtins:
                 _write(shell, name + "\n")
                 status = 0
-            elif path := shell.find(name):
+            elif path := find(shell, name):
                 _write(shell, path + "\n")
                 status = 0
         return status

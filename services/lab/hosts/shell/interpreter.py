@@ -1,33 +1,33 @@
 """Runs scripts on a lab host: control flow, variables, redirections, pipelines.
 
-A shell is used by one thread; the stages of a pipeline are shells of their own, each in a thread,
-joined by real pipes. Nothing of this computer is ever executed: a command is one of the table's,
-or a script on the host.
+A shell is used by one thread. Nothing of this computer is ever executed: a command is one of the
+table's, or a script on the host.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from getopt import GetoptError
 from typing import TYPE_CHECKING, cast
 
 from services.lab.hosts.shell import expansion, pattern
+from services.lab.hosts.shell.execution import launch
 from services.lab.hosts.shell.globbing import matching
+from services.lab.hosts.shell.leaving import Exit, Fatal, LoopControl, Return
 from services.lab.hosts.shell.lexer import ShellSyntaxError
-from services.lab.hosts.shell.machine import Machine, Process, Program, decoded, encoded
+from services.lab.hosts.shell.machine import Machine, Program, decoded, encoded
 from services.lab.hosts.shell.parser import parse
+from services.lab.hosts.shell.pipeline import MOST_STAGES, run_stages
+from services.lab.hosts.shell.redirection import redirect
 from services.lab.hosts.shell.streams import (
     Collected,
     Descriptor,
     Nothing,
     Sink,
     Source,
-    Text,
 )
 from services.lab.hosts.shell.syntax import (
     AndOr,
@@ -36,7 +36,6 @@ from services.lab.hosts.shell.syntax import (
     Definition,
     For,
     Group,
-    HereDocument,
     If,
     Loop,
     Pipeline,
@@ -46,7 +45,6 @@ from services.lab.hosts.shell.syntax import (
     Simple,
     Word,
 )
-from services.problem import Stopped
 from services.stop import Stop
 
 if TYPE_CHECKING:
@@ -54,46 +52,8 @@ if TYPE_CHECKING:
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/root/bin"
 
-SIGNALLED = 128
-"""What a shell adds to a signal's number for the status of what it killed."""
-
-_BROKEN_PIPE = SIGNALLED + 13
-_INTERRUPTED = SIGNALLED + 2
-
 _MOST_FRAMES = 50
 """How deep functions and scripts may call each other: Python's own stack holds no more."""
-
-_MOST_STAGES = 64
-"""How many stages of pipelines one session may have running at once."""
-
-
-class Exit(Exception):
-    """`exit`, or `set -e`."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class Fatal(Exit):
-    """A mistake that ends a script: in its syntax, or an expansion without a value."""
-
-
-class Return(Exception):
-    """`return`."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class LoopControl(Exception):
-    """`break` or `continue`, out of so many loops."""
-
-    def __init__(self, levels: int, *, again: bool) -> None:
-        super().__init__(levels)
-        self.levels = levels
-        self.again = again
 
 
 class Shell:
@@ -133,7 +93,7 @@ class Shell:
         self._frames = 0
         self._substituted = 0
         """The status of the last command substitution, for assignments alone."""
-        self._stages_left = threading.BoundedSemaphore(_MOST_STAGES)
+        self.stages_left = threading.BoundedSemaphore(MOST_STAGES)
         self._opened: list[Descriptor] = []
         """What `exec` redirected for good."""
 
@@ -202,7 +162,7 @@ class Shell:
         child.umask = self.umask
         child._tested = self._tested
         child._frames = self._frames
-        child._stages_left = self._stages_left
+        child.stages_left = self.stages_left
         return child
 
     def complain(self, text: str) -> None:
@@ -312,50 +272,11 @@ class Shell:
         if len(commands) == 1:
             self.command(commands[0])
             return
-        stages: list[_Stage] = []
-        threads: list[threading.Thread] = []
-        stdin, ours = self.descriptors.get(0), list[Descriptor]()
-        try:
-            for index, command in enumerate(commands):
-                descriptors = dict(self.descriptors)
-                if stdin is not None:
-                    descriptors[0] = stdin
-                if index < len(commands) - 1:
-                    reader, writer = (Descriptor(number) for number in os.pipe())
-                    descriptors[1] = writer
-                    stages.append(_Stage(self.fork(descriptors), command, [*ours, writer]))
-                    stdin, ours = reader, [reader]
-                    threads.append(self._start(stages[-1]))
-                else:
-                    stages.append(_Stage(self.fork(descriptors), command, ours))
-                    ours = []
-                    stages[-1].run()
-        finally:
-            for end in ours:
-                end.close()
-            for thread in threads:
-                thread.join()
+        statuses = run_stages(self, commands)
         self.stop.check()
-        statuses = [stage.status for stage in stages]
         self.status = statuses[-1]
         if "pipefail" in self.options:
             self.status = next((status for status in reversed(statuses) if status), 0)
-
-    def _start(self, stage: _Stage) -> threading.Thread:
-        if not self._stages_left.acquire(blocking=False):
-            stage.abandon()
-            self.complain("fork: Resource temporarily unavailable")
-            raise Exit(254)
-
-        def run() -> None:
-            try:
-                stage.run()
-            finally:
-                self._stages_left.release()
-
-        thread = threading.Thread(target=run, name="lab-stage", daemon=True)
-        thread.start()
-        return thread
 
     def command(self, node: Command) -> None:
         self.stop.check()
@@ -483,7 +404,7 @@ class Shell:
         if builtin is not None and builtin.special:
             for variable, value in assignments:
                 self.assign(variable, value)
-            self.status = builtin.run(self, arguments[1:])
+            self._run_builtin(builtin, arguments)
             return
         function = self.functions.get(name)
         if function is None and builtin is None:
@@ -497,9 +418,18 @@ class Shell:
             if function is not None:
                 self.call(function, arguments[1:])
             elif builtin is not None:
-                self.status = builtin.run(self, arguments[1:])
+                self._run_builtin(builtin, arguments)
         finally:
             self.restore(before)
+
+    def _run_builtin(self, builtin: Builtin, arguments: list[str]) -> None:
+        try:
+            self.status = builtin.run(self, arguments[1:])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.complain(f"{arguments[0]}: {error.strerror}")
+            self.status = 1
 
     def call(self, function: Command, arguments: list[str]) -> None:
         """Call a shell function."""
@@ -528,75 +458,8 @@ class Shell:
     def environment(self) -> dict[str, str]:
         return {name: self.variables[name] for name in self.exported if name in self.variables}
 
-    def find(self, name: str) -> str | None:
-        """The path of the program `name` in PATH."""
-        if "/" in name:
-            return name if self._executable(name) else None
-        for folder in (self.variables.get("PATH") or "").split(":"):
-            path = f"{folder or '.'}/{name}"
-            if self._executable(path):
-                return path
-        return None
-
-    def _executable(self, path: str) -> bool:
-        try:
-            mode = self.machine.files.stat(path, self.cwd).st_mode
-        except OSError:
-            return False
-        return stat.S_ISREG(mode) and (bool(mode & 0o111) or os.name == "nt")
-
     def launch(self, arguments: Sequence[str], environment: Mapping[str, str], stop: Stop) -> int:
-        """Run a program of the table, or a script on the host; returns its status."""
-        name = arguments[0]
-        path = self.find(name)
-        if path is None:
-            return self._not_found(name)
-        canonical = self.machine.files.canonical(path, self.cwd)
-        program = self.programs.get(canonical)
-        if program is None:
-            return self._run_file(path, arguments, environment, stop)
-        process = Process(
-            name=name,
-            machine=self.machine,
-            cwd=self.cwd,
-            environment=environment,
-            umask=self.umask,
-            stdin=self.stdin,
-            stdout=self.stdout,
-            stderr=self.stderr,
-            stop=stop,
-            parent=self,
-        )
-        try:
-            return program(process, list(arguments[1:]))
-        except BrokenPipeError:
-            raise
-        except GetoptError as error:
-            return process.fail(str(error), 2)
-        except OSError as error:
-            return process.fail_on(error)
-
-    def _not_found(self, name: str) -> int:
-        if "/" not in name:
-            self.complain(f"{name}: command not found")
-            return 127
-        try:
-            mode = self.machine.files.stat(name, self.cwd).st_mode
-        except OSError as error:
-            self.complain(f"{name}: {error.strerror}")
-            return 127
-        self.complain(f"{name}: {'Is a directory' if stat.S_ISDIR(mode) else 'Permission denied'}")
-        return 126
-
-    def _run_file(
-        self, path: str, arguments: Sequence[str], environment: Mapping[str, str], stop: Stop
-    ) -> int:
-        content = self.machine.files.read(path, self.cwd)
-        first = content.split(b"\n", 1)[0]
-        if b"\0" in content or (first.startswith(b"#!") and not re.search(rb"\b(ba)?sh\b", first)):
-            self.complain(f"{path}: cannot execute binary file: Exec format error")
-            return 126
-        return self.run_script(decoded(content), path, arguments[1:], environment, stop)
+        return launch(self, arguments, environment, stop)
 
     def run_script(
         self,
@@ -607,7 +470,6 @@ class Shell:
         stop: Stop,
         options: Sequence[str] = (),
     ) -> int:
-        """Run a script in a shell of its own, as `sh FILE` does; returns its status."""
         child = Shell(
             self.machine,
             self.programs,
@@ -621,7 +483,7 @@ class Shell:
         )
         child.umask = self.umask
         child.options = set(options)
-        child._stages_left = self._stages_left
+        child.stages_left = self.stages_left
         child._frames = self._frames + 1
         if child._frames > _MOST_FRAMES:
             self.complain("scripts call each other too deeply")
@@ -637,11 +499,17 @@ class Shell:
             yield True
             return
         before, opened = dict(self.descriptors), list[Descriptor]()
+
+        def open_file(path: str, flags: int) -> Descriptor:
+            mode = 0o666 & ~self.umask
+            opened.append(Descriptor(self.machine.files.open(path, flags, mode, self.cwd)))
+            return opened[-1]
+
         try:
             fine = True
             try:
-                for redirect in redirects:
-                    self._redirect(redirect, opened)
+                for each in redirects:
+                    redirect(each, self.descriptors, self.text, open_file)
             except OSError as error:
                 self.descriptors = dict(before)
                 where = f"{error.filename}: " if error.filename else ""
@@ -654,72 +522,8 @@ class Shell:
                 self._opened += opened
             else:
                 self.descriptors = before
-                for each in opened:
-                    each.close()
-
-    def _redirect(self, redirect: Redirect, opened: list[Descriptor]) -> None:
-        target = redirect.target
-        if isinstance(target, HereDocument):
-            self.descriptors[redirect.descriptor] = Text(encoded(self.text(target.body)))
-            return
-        text = self.text(target)
-        match redirect.operator:
-            case "<<<":
-                self.descriptors[redirect.descriptor] = Text(encoded(text + "\n"))
-            case "<&" | ">&":
-                self._duplicate(redirect.descriptor, text)
-            case "&>" | "&>>":
-                file = self._open(">" if redirect.operator == "&>" else ">>", text, opened)
-                self.descriptors[1] = self.descriptors[2] = file
-            case operator:
-                self.descriptors[redirect.descriptor] = self._open(operator, text, opened)
-
-    def _duplicate(self, descriptor: int, text: str) -> None:
-        if text == "-":
-            self.descriptors.pop(descriptor, None)
-        elif text.isdigit() and int(text) in self.descriptors:
-            self.descriptors[descriptor] = self.descriptors[int(text)]
-        else:
-            raise OSError(9, "Bad file descriptor", text)
-
-    def _open(self, operator: str, path: str, opened: list[Descriptor]) -> Source | Sink:
-        special = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-        if path in special:
-            return self.descriptors.get(special[path], Nothing())
-        writing = os.O_WRONLY | os.O_CREAT
-        flags = {
-            "<": os.O_RDONLY,
-            "<>": os.O_RDWR | os.O_CREAT,
-            ">>": writing | os.O_APPEND,
-        }.get(operator, writing | os.O_TRUNC)
-        file = Descriptor(self.machine.files.open(path, flags, 0o666 & ~self.umask, self.cwd))
-        opened.append(file)
-        return file
-
-
-class _Stage:
-    """One command of a pipeline, in a shell of its own; closes its pipe ends when it is done."""
-
-    def __init__(self, shell: Shell, command: Command, ends: Sequence[Descriptor]) -> None:
-        self._shell = shell
-        self._command = command
-        self._ends = ends
-        self.status = 0
-
-    def run(self) -> None:
-        shell = self._shell
-        try:
-            self.status = shell.contained(lambda: shell.command(self._command))
-        except BrokenPipeError:
-            self.status = _BROKEN_PIPE
-        except Stopped:
-            self.status = _INTERRUPTED
-        finally:
-            self.abandon()
-
-    def abandon(self) -> None:
-        for end in self._ends:
-            end.close()
+                for file in opened:
+                    file.close()
 
 
 def _as_source(stream: Source | Sink | None) -> Source:

@@ -108,7 +108,8 @@ class Process:
 
     def fail_on(self, error: OSError, status: int = 1) -> int:
         """The same, for what a file system call said."""
-        return self.fail(f"{error.filename}: {error.strerror}", status)
+        where = f"{error.filename}: " if error.filename else ""
+        return self.fail(f"{where}{error.strerror}", status)
 
 
 Program = Callable[[Process, list[str]], int]

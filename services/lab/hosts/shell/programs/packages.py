@@ -114,7 +114,7 @@ def apt(process: Process, arguments: list[str]) -> int:
         process.err(f"E: Invalid operation {verb}\n")
         return 100
     for name in names:
-        if name != "nginx":
+        if name != "nginx" and not name.startswith("nginx-"):
             process.err(f"E: Unable to locate package {name}\n")
             return 100
     say("Reading package lists...\nBuilding dependency tree...\n")

@@ -80,16 +80,8 @@ def wc(process: Process, arguments: list[str]) -> int:
     """`wc [-lwcm] [FILE…]`."""
     options, names = gnu_getopt(arguments, "lwcm")
     chosen = [option[1] for option, _ in options] or ["l", "w", "c"]
-    totals = dict.fromkeys("lwcm", 0)
     inputs = Inputs(process, names)
-
-    def show(counts: dict[str, int], name: str) -> None:
-        shown = [counts[letter] for letter in "lwmc" if letter in chosen]
-        # GNU's: one number stands alone, several in columns.
-        width = 0 if len(shown) == 1 else 7
-        text = " ".join(f"{number:{width}}" for number in shown)
-        process.out(f"{text} {name}".rstrip() + "\n")
-
+    found: list[tuple[dict[str, int], str]] = []
     for name, source in inputs:
         content = everything(source)
         counts = {
@@ -98,11 +90,17 @@ def wc(process: Process, arguments: list[str]) -> int:
             "c": len(content),
             "m": len(decoded(content)),
         }
-        for letter, number in counts.items():
-            totals[letter] += number
-        show(counts, name)
+        found.append((counts, name))
+    totals = {letter: sum(counts[letter] for counts, _ in found) for letter in "lwcm"}
+    # GNU's columns: as wide as the size of all files; of a stream the size is not known before.
+    width = len(str(totals["c"])) if names and "-" not in names else 7
+    if len(chosen) == 1 and len(found) == 1:
+        width = 0
     if len(names) > 1:
-        show(totals, "total")
+        found.append((totals, "total"))
+    for counts, name in found:
+        shown = " ".join(f"{counts[letter]:{width}}" for letter in "lwmc" if letter in chosen)
+        process.out(f"{shown} {name}".rstrip() + "\n")
     return inputs.status
 
 
