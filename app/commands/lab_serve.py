@@ -10,5 +10,14 @@ from services.problem import Exit
 
 
 def run(options: Options, console: Console, home: Path) -> Exit:
-    """Raises Problem."""
-    raise NotImplementedError
+    """Prints one line of JSON when the lab is ready, and nothing more. Raises Problem."""
+    from services.lab.serve import serve
+
+    serve(
+        Path(options.dir) if options.dir else None,
+        options.port,
+        options.backends,
+        options.fault,
+        lambda line: print(line, flush=True),
+    )
+    return Exit.FINE

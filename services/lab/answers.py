@@ -16,10 +16,12 @@ def answers(
     scenario: Scenario,
     hosts: Iterable[LabHost],
     private_key_file: Path,
+    public_ca: Path,
     connect: tuple[str, int],
 ) -> str:
     """TOML for `run --answers`: with it, nothing else need be said.
 
+    `public_ca` is what clients must trust for the purchased certificate, if that is chosen;
     `connect` is where port 443 of the balancer really is.
     """
     client = next(host.name for host in scenario.hosts if not host.backend)
@@ -32,6 +34,9 @@ def answers(
             server_group=scenario.server_group_id,
             pages="yes",
         ),
+        "",
+        "[server]",
+        *_pairs(ca_file=str(public_ca)),
         "",
         "[install]",
         *_pairs(host=client),

@@ -26,6 +26,10 @@ _CLOSED = ("127.0.0.1", 1)
 """An address where nobody listens: a port of the simulated network that is closed."""
 
 
+_PUBLIC_CA = "public-ca.crt"
+"""The CA of the purchased certificate; what this computer trusts does not know it."""
+
+
 class Lab:
     """What runs, and how it is described to whoever uses it."""
 
@@ -70,8 +74,11 @@ class Lab:
                     self._scenario,
                     self.hosts.hosts.values(),
                     self.hosts.private_key_file,
+                    self._directory / _PUBLIC_CA,
                     self.balancer.addresses[RESERVED],
                 )
+                public_ca = self.state.account.public_ca_pem
+                disk.write(self._directory / _PUBLIC_CA, public_ca.encode())
                 disk.write(self._directory / "answers.toml", written.encode())
                 yield
         finally:
@@ -132,10 +139,15 @@ class Lab:
         # the API has refused what it can tell.
         with contextlib.suppress(Problem):
             await self.balancer.apply(
-                [self._listener(view) for view in self.state.listeners() if view.running]
+                [self._listener(view) for view in self.state.listeners() if self._real(view)]
             )
         if self._api:
             self._keep_ports(int(self._api.rpartition(":")[2]))
+
+    def _real(self, view: ListenerView) -> bool:
+        """Whether a listener really listens: TCPSSL ones do, of the balancer that the lab has."""
+        ours = view.load_balancer_id == self._scenario.load_balancer_id
+        return view.running and ours and view.protocol == "TCPSSL"
 
     def _listener(self, view: ListenerView) -> Listener:
         return Listener(

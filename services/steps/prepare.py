@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
@@ -11,6 +10,7 @@ from services.cloud.equivalent import Parameters, aliyun
 from services.cloud.port import IngressRule, Instance, LoadBalancer, Server, ServerGroup
 from services.hosts import scripts
 from services.hosts.port import Host, Output, Ran
+from services.hosts.scripts.answer import PREFIX
 from services.problem import Problem
 from services.session.model import Deed, Facts, Session
 from services.steps import material, openssl
@@ -319,15 +319,11 @@ class WebPages(Action):
         ]
 
 
-_ANSWER = re.compile(r"nlb-mtls: |[a-z0-9.]+=|$")
-"""Lines that a script writes for its reader, not for people."""
-
-
 def _talk(here: Here) -> Output:
     """Show what the hosts print, but for the answers that are read here."""
 
     def show(name: str, line: str) -> None:
-        if not _ANSWER.match(line):
+        if line.strip() and not line.startswith(PREFIX):
             here.output(f"{name}: {line}")
 
     return show

@@ -13,6 +13,7 @@ from services.hosts.scripts.client_directory import (
     remove_client_files,
     removed_client_files,
 )
+from services.hosts.scripts.curl import Curled, curl_through, curled
 from services.hosts.scripts.web_host import (
     Installed,
     Page,
@@ -30,6 +31,7 @@ from services.hosts.scripts.web_host import (
 
 __all__ = [
     "ClientDirectory",
+    "Curled",
     "Installed",
     "ListedFile",
     "Page",
@@ -39,6 +41,8 @@ __all__ = [
     "WebHost",
     "WebHostState",
     "client_directory",
+    "curl_through",
+    "curled",
     "install_web_page",
     "installed_web_page",
     "look_at_client_directory",

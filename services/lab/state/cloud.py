@@ -27,6 +27,7 @@ class ListenerView:
     """A listener as the balancer needs it: resolved to PEM, and to servers."""
 
     id: str
+    load_balancer_id: str
     port: int
     running: bool
     """Whether its port is to be open: from its creation on, already while it is Provisioning."""
@@ -149,6 +150,7 @@ def _view(account: Account, listener: Listener) -> ListenerView:
     group = account.server_groups[listener.server_group_id]
     return ListenerView(
         id=listener.id,
+        load_balancer_id=listener.load_balancer_id,
         port=listener.port,
         running=listener.listens,
         protocol=listener.protocol,
