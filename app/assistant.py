@@ -32,7 +32,7 @@ from app.lane import Lane, Opened
 from app.tui import last_words
 from screens.clipboard import Copy
 from screens.filters import Ascii, Bare, wants_ascii
-from screens.messages import CleanUp, Finish, Halt, Leave
+from screens.messages import CleanUp, Finish, Halt, LeaveSession
 from screens.news import Ended, Errand, Latest, News
 from screens.opening import Opening
 from screens.small import TooSmall, too_small
@@ -287,7 +287,7 @@ class Assistant(App[int]):
         return Opening(words, lab=what == "lab", give_up=self._give_up)
 
     def _give_up(self) -> None:
-        self.post_message(Leave())
+        self.post_message(LeaveSession())
 
     def _open_new(self, place: Place) -> None:
         self._resuming = False
@@ -315,7 +315,7 @@ class Assistant(App[int]):
     @on(WalkOpened)
     async def _opened(self, message: WalkOpened) -> None:
         opened = message.opened
-        if opened.lane is not self._lane:
+        if opened.lane is not self._lane or opened.lane.closed:
             opened.lane.close()
             return
         if opened.problem is not None or opened.walk is None:
@@ -343,7 +343,7 @@ class Assistant(App[int]):
             self._steps = StepScreen(self._walk, self.news)
             await self._only(self._steps)
 
-    @on(Leave)
+    @on(LeaveSession)
     async def _left(self) -> None:
         if self._walk is not None:
             self.notify(

@@ -57,6 +57,11 @@ class Lane:
         """The Stop of what is under way."""
         return self._stop
 
+    @property
+    def closed(self) -> bool:
+        """Nobody wants this walk any more."""
+        return self._closing
+
     def close(self) -> None:
         """Stop what is under way and end the thread. Safe to call twice and from any thread."""
         with self._lock:

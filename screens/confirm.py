@@ -10,13 +10,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
-from screens.dialog import Dialog
-from screens.guard import Guard
+from screens.dialog import Deciding
 from screens.widgets.press import Offer, Press, Presses
 from services.text import say
 
 
-class Confirm(Dialog[bool]):
+class Confirm(Deciding[bool]):
     """Answers True only when the deciding button was pressed on purpose.
 
     The focus rests on the way out, which is also what Esc does. With a `word`, that has to be
@@ -39,14 +38,13 @@ class Confirm(Dialog[bool]):
         word: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
+        super().__init__(clock)
         self._question = question
         self._things = things
         self._verb = verb
         self._keep = keep
         self._lasts = lasts
         self._word = word
-        self._guard = Guard(clock)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
@@ -69,8 +67,6 @@ class Confirm(Dialog[bool]):
             )
 
     def on_mount(self) -> None:
-        self._guard.open()
-        self.query_one("#press-no").focus()
         for field in self.query(Input):
             field.cursor_blink = False
 
@@ -78,7 +74,5 @@ class Confirm(Dialog[bool]):
     def _typed(self, event: Input.Changed) -> None:
         self.query_one("#press-yes", Press).disabled = event.value.strip() != self._word
 
-    @on(Press.Pressed)
-    def _pressed(self, message: Press.Pressed) -> None:
-        if self._guard.passed():
-            self.dismiss(message.key == "yes")
+    def decide(self, key: str) -> None:
+        self.dismiss(key == "yes")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
+
+from screens.guard import Guard
+from screens.widgets.press import Press
 
 T = TypeVar("T")
 
@@ -31,3 +37,29 @@ class Dialog(ModalScreen[T]):
     def action_close(self) -> None:
         """Close it without an answer."""
         self.dismiss(None)
+
+
+class Deciding(Dialog[T]):
+    """A box whose buttons count only once the keys meant for the screen below are over."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._guard = Guard(clock)
+
+    def on_mount(self) -> None:
+        self._guard.open()
+        self.query(Press).last().focus()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a key pressed now counts."""
+        return self._guard.quiet
+
+    @on(Press.Pressed)
+    def _pressed(self, message: Press.Pressed) -> None:
+        if self._guard.passed():
+            self.decide(message.key)
+
+    def decide(self, key: str) -> None:
+        """The button `key` was pressed, and meant."""
+        raise NotImplementedError

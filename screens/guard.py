@@ -14,7 +14,7 @@ class Guard:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._quiet_since = float("-inf")
+        self._quiet_since = clock()
 
     def open(self) -> None:
         """The screen opened."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from screens.dialog import Dialog
-from screens.guard import Guard
-from screens.widgets.press import Offer, Press, Presses
+from screens.dialog import Deciding
+from screens.widgets.press import Offer, Presses
 from services.text import say
 
 if TYPE_CHECKING:
@@ -21,13 +19,12 @@ if TYPE_CHECKING:
 _FILES = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}
 
 
-class HostKey(Dialog[bool]):
+class HostKey(Deciding[bool]):
     """Answers True only for "it is the same, connect". A changed key never comes here."""
 
     def __init__(self, question: HostKeyQuestion) -> None:
         super().__init__()
         self._question = question
-        self._guard = Guard()
 
     def compose(self) -> ComposeResult:
         question, host = self._question, self._question.host
@@ -58,14 +55,8 @@ class HostKey(Dialog[bool]):
                 ]
             )
 
-    def on_mount(self) -> None:
-        self._guard.open()
-        self.query_one("#press-no").focus()
-
-    @on(Press.Pressed)
-    def _pressed(self, message: Press.Pressed) -> None:
-        if self._guard.passed():
-            self.dismiss(message.key == "yes")
+    def decide(self, key: str) -> None:
+        self.dismiss(key == "yes")
 
     def action_close(self) -> None:
         self.dismiss(False)

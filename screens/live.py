@@ -309,7 +309,7 @@ def _refused(live: Live) -> Content:
         return Content.styled(say("screens.live.not-yet-refused"), "dim")
     lines = [Content.styled(say("screens.live.refused"), "dim")]
     for each in live.refusals:
-        sign = {True: "✓", False: "✗"}.get(each.refused, "?")
+        sign = "?" if each.refused is None else "✓" if each.refused else "✗"
         name = say(f"screens.live.refusal.{each.name}")
         style = "" if each.refused else "bold $text-error"
         lines.append(Content.assemble((f"{sign} {name:<32}", style), (each.evidence, "dim")))

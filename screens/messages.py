@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.message import Message
 
 
-class Leave(Message):
+class LeaveSession(Message):
     """Back to the welcome screen; the session is saved as it stands."""
 
 

@@ -30,6 +30,9 @@ class Opening(Frame[None]):
     }
     """
 
+    AUTO_FOCUS = ""
+    """An Enter that comes too early must not give up what is under way."""
+
     def __init__(
         self,
         words: str,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from screens.dialog import Dialog
-from screens.guard import Guard
-from screens.widgets.press import Offer, Press, Presses
+from screens.dialog import Deciding
+from screens.widgets.press import Offer, Presses
 from services.text import knows, say
 
 
-class Secret(Dialog[None]):
+class Secret(Deciding[None]):
     """Stands until the person says that it is noted. It is on no clipboard and in no file."""
 
     DEFAULT_CSS = """
@@ -29,7 +27,6 @@ class Secret(Dialog[None]):
         key = f"{step}.ask.{name}.reveal"
         self._words = say(key) if knows(key) else say("screens.secret.shown")
         self._secret = secret
-        self._guard = Guard()
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
@@ -38,14 +35,8 @@ class Secret(Dialog[None]):
             yield Static(say("screens.secret.where"), classes="text", markup=False)
             yield Presses([Offer("noted", say("screens.secret.noted"), primary=True)])
 
-    def on_mount(self) -> None:
-        self._guard.open()
-        self.query_one("#press-noted").focus()
-
     def on_unmount(self) -> None:
         self._secret = ""
 
-    @on(Press.Pressed)
-    def _pressed(self) -> None:
-        if self._guard.passed():
-            self.dismiss()
+    def decide(self, key: str) -> None:
+        self.dismiss()

@@ -19,7 +19,7 @@ from screens.about import about
 from screens.clipboard import Copy
 from screens.frame import Frame
 from screens.guard import Guard
-from screens.messages import Finish, Halt, Leave
+from screens.messages import Finish, Halt, LeaveSession
 from screens.news import Ended, Errand, News
 from screens.phases.ask import AskForm, Prepared, prepare
 from screens.spell import ago, moment, span
@@ -373,7 +373,7 @@ class StepScreen(Frame[None]):
             case "undo":
                 self._ask_to_undo(self._step)
             case "leave":
-                self.post_message(Leave())
+                self.post_message(LeaveSession())
             case "more":
                 from screens.reading import Reading
 
@@ -424,7 +424,7 @@ class StepScreen(Frame[None]):
         at = self.walk.steps.index(self._step)
         match self._phase:
             case "explain" if at == 0:
-                self.post_message(Leave())
+                self.post_message(LeaveSession())
             case "explain":
                 before = self.walk.steps[at - 1]
                 await self._go(before, "ask" if before.ASKS else "explain")

@@ -111,6 +111,8 @@ class FieldRow(Vertical):
         self.offered: Sequence[Choice] = ()
         self.loaded = False
         """Whether `offered` is what there is with the answers as they are."""
+        self._instead = ""
+        """Said in place of the help while there is nothing to pick from."""
         self._text = draft if draft is not None else field.value
 
     @property
@@ -203,6 +205,7 @@ class FieldRow(Vertical):
         """These are there to pick from."""
         self.offered = choices
         self.loaded = True
+        self._instead = ""
         self._mark(
             say("screens.ask.offers", n=len(choices)) if choices else say("screens.ask.none")
         )
@@ -220,19 +223,19 @@ class FieldRow(Vertical):
         """They could not be had; the answer can still be typed."""
         self.loaded = True
         self._mark(say("screens.ask.failed"))
-        words = problem.words()
-        self.query_one(".note", Static).update(
-            Content(say("screens.ask.type-instead", what=words.what))
-        )
+        self._instead = say("screens.ask.type-instead", what=problem.words().what)
+        self._note()
 
     def _mark(self, text: str) -> None:
         self.query_one(".mark", Static).update(text)
 
     def _note(self) -> None:
-        """Below a picked value stand the words that go with it."""
+        """Below a picked value stand the words that go with it, else the help."""
         value = self.text
         label = next((c.label for c in self.offered if c.value == value and c.label), "")
-        self.query_one(".note", Static).update(Content(label or self.field.ask.help))
+        self.query_one(".note", Static).update(
+            Content(self._instead or label or self.field.ask.help)
+        )
 
     @on(Picker.Opened)
     def _open(self, message: Picker.Opened) -> None:

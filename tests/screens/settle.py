@@ -12,9 +12,11 @@ from typing import Any
 
 from textual.app import App
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Static
 
 from app.assistant import Assistant
+from screens.dialog import Deciding
 from screens.step import Phase, StepScreen
 from screens.widgets.outcome import Outcome
 from screens.widgets.press import Press, Presses
@@ -59,6 +61,18 @@ def at(pilot: Pilot[int], name: str, phase: Phase) -> Callable[[], bool]:
             and primary.has_focus
             and screen.ready
         )
+
+    return there
+
+
+def on_top(pilot: Pilot[int], kind: type[Screen[Any]]) -> Callable[[], bool]:
+    """Whether a screen of this kind is on top and takes keys."""
+
+    def there() -> bool:
+        screen = pilot.app.screen
+        if isinstance(screen, Deciding) and not (screen.ready and screen.focused):
+            return False
+        return isinstance(screen, kind)
 
     return there
 

@@ -240,7 +240,8 @@ class ToyStart:
         self.knobs = knobs or Knobs()
         self.saved = Sessions(home)
         self.credentials = False
-        self.open_walks = 0
+        self.closed = threading.Event()
+        """No walk is open."""
         Place_.knobs = self.knobs
 
     @property
@@ -280,11 +281,11 @@ class ToyStart:
             locate=lambda name, port: [],
             now=lambda: NOON,
         )
-        self.open_walks += 1
+        self.closed.clear()
         try:
             yield Walk(store, world, (SHELF, LAMP), emit, reveal)
         finally:
-            self.open_walks -= 1
+            self.closed.set()
 
     def sessions(self) -> Sequence[Session | tuple[str, Problem]]:
         return self.saved.all()
