@@ -38,6 +38,10 @@ Sign = Literal["+", "=", "-", "✓"]
 State = Literal["pending", "begun", "done", "attention", "failed", "outdated"]
 
 
+SETTLED: tuple[State, ...] = ("done", "attention")
+"""The states of a step behind which the next one may begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """An ask and how it stands: the value that holds, and whether a person gave it."""
@@ -381,12 +385,16 @@ class Walk:
     # where it stands
 
     def state(self, step: Step) -> State:
-        """How the step stands, from the session alone."""
+        """How the step stands, from the session alone.
+
+        A proof holds only as long as what came before it stands.
+        """
         session = self.session
-        proved = session.proofs.get(step.NAME)
         if self.superseded(step):
             return "outdated"
-        if proved is not None:
+        proved = session.proofs.get(step.NAME)
+        before = self.steps[: self.steps.index(step)]
+        if proved is not None and all(self.state(each) in SETTLED for each in before):
             if proved.passed:
                 return "done"
             return "attention" if proved.accepted else "failed"
@@ -395,7 +403,7 @@ class Walk:
     def stands_at(self) -> Step:
         """The first step that is not done, else the last one."""
         for step in self.steps:
-            if self.state(step) not in ("done", "attention"):
+            if self.state(step) not in SETTLED:
                 return step
         return self.steps[-1]
 
@@ -548,7 +556,8 @@ class Walk:
 
 
 def _params(action: Action) -> dict[str, Any]:
-    params: dict[str, Any] = msgspec.to_builtins(action)
+    """The action's fields as the journal gives them back: JSON knows no tuples."""
+    params: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(action))
     return params
 
 

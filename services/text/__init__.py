@@ -32,7 +32,7 @@ def learn(room: str, table: Mapping[str, object]) -> None:
     _learned[room] = table
 
 
-def say(key: str, **facts: object) -> str:
+def say(key: str, /, **facts: object) -> str:
     """The text at `key` (`room.part.part`), its `{placeholders}` filled from `facts`.
 
     A text with a plural is a table with `one` and `other`, chosen by the fact `count`. Raises
