@@ -79,16 +79,25 @@ def on_top(pilot: Pilot[int], kind: type[Screen[Any]]) -> Callable[[], bool]:
 
 async def go(pilot: Pilot[int], name: str, phase: Phase) -> None:
     """Press Enter, and nothing else, until the phase of the step is reached."""
-    until = time.monotonic() + DEADLINE_S
-    while not at(pilot, name, phase)():
-        assert time.monotonic() < until, text(pilot.app)
+
+    def where() -> object:
         screen = pilot.app.screen
-        if isinstance(screen, StepScreen) and not at(pilot, screen.step.NAME, screen.phase)():
-            await pilot.pause()
-            await asyncio.sleep(0.005)
-            continue
+        if isinstance(screen, StepScreen):
+            return screen, screen.step.NAME, screen.phase
+        return screen
+
+    def rests() -> bool:
+        screen = pilot.app.screen
+        if isinstance(screen, StepScreen):
+            return at(pilot, screen.step.NAME, screen.phase)()
+        return on_top(pilot, Deciding)()
+
+    await settle(pilot, rests)
+    while not at(pilot, name, phase)():
+        before = where()
         await pilot.press("enter")
-        await pilot.pause()
+        # One Enter at a time: a second one before the first has led on would be one too many.
+        await settle(pilot, lambda before=before: where() != before and rests())  # type: ignore[misc]
 
 
 def outcome(pilot: Pilot[int]) -> str:
