@@ -43,23 +43,24 @@ def dial(host: Host, stop: Stop, timeout_s: float) -> socket.socket:
     """
     deadline = time.monotonic() + timeout_s
     endpoints = _resolve(host, stop, deadline)
-    error = OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+    failed: list[OSError] = []
     for number, endpoint in enumerate(endpoints):
         # A share each, so that one address that swallows packets does not cost the others.
         share = max(deadline - time.monotonic(), 0) / (len(endpoints) - number)
         try:
-            connected = _connect(endpoint, stop, share)
-        except OSError as failed:
-            error = failed
-            continue
-        return connected
-    tried = ", ".join(str(endpoint.address[0]) for endpoint in endpoints)
-    evidence = f"{error.strerror} ({tried})"
-    if error.errno == errno.ECONNREFUSED:
-        raise problem("port-closed", host, evidence) from error
-    if error.errno == errno.ETIMEDOUT:
-        raise problem("timeout", host, evidence, seconds=f"{timeout_s:g}") from error
-    raise problem("unreachable", host, evidence) from error
+            return _connect(endpoint, stop, share)
+        except OSError as error:
+            failed.append(error)
+    evidence = ", ".join(
+        f"{endpoint.address[0]}: {error.strerror}"
+        for endpoint, error in zip(endpoints, failed, strict=True)
+    )
+    codes = {error.errno for error in failed}
+    if errno.ECONNREFUSED in codes:
+        raise problem("port-closed", host, evidence) from failed[-1]
+    if errno.ETIMEDOUT in codes:
+        raise problem("timeout", host, evidence, seconds=f"{timeout_s:g}") from failed[-1]
+    raise problem("unreachable", host, evidence) from failed[-1]
 
 
 def _resolve(host: Host, stop: Stop, deadline: float) -> Sequence[Endpoint]:

@@ -54,8 +54,9 @@ def place(sftp: SFTPClient, directory: str, files: Sequence[RemoteFile]) -> None
     """
     if not directory.startswith("/"):
         raise ValueError(directory)
+    directory = directory.rstrip("/") or "/"
     for file in files:
-        if posixpath.dirname(file.path) != directory.rstrip("/"):
+        if posixpath.dirname(file.path) != directory:
             raise ValueError(file.path)
     _make_directory(sftp, directory)
     for file in files:
@@ -84,7 +85,7 @@ def start(channel: Channel) -> SFTPClient:
 
 def _make_directory(sftp: SFTPClient, directory: str) -> None:
     missing = []
-    path = directory.rstrip("/") or "/"
+    path = directory
     while True:
         try:
             mode = sftp.stat(path).st_mode

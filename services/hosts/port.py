@@ -29,7 +29,11 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a script ended. `exit_status` is the remote shell's; the texts are the host's."""
+    """How a script ended. `exit_status` is the remote shell's, -1 when a signal ended that.
+
+    The texts are the host's, without control characters and escape sequences; of more than 1 MiB
+    the middle is left out.
+    """
 
     exit_status: int
     stdout: str
@@ -47,7 +51,10 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class HostKeyQuestion:
-    """An unknown host key, for a person to compare with what `ssh-keygen -lf` says on the host."""
+    """An unknown host key, for a person to compare with what `ssh-keygen -lf` says on the host.
+
+    `algorithm` is `ED25519`, `ECDSA` or `RSA`, `fingerprint` is `SHA256:…`: OpenSSH's spelling.
+    """
 
     host: Host
     algorithm: str
@@ -55,7 +62,11 @@ class HostKeyQuestion:
 
 
 Output = Callable[[str, str], None]
-"""Called with a host's name and one line of its output, in the thread that reads that host."""
+"""Called with a host's name and one line of its output, in the thread that reads that host.
+
+The line is safe to show. Lines that are a script's answer to this program (`hosts.scripts`) are not
+among them.
+"""
 
 
 class Hosts(Protocol):

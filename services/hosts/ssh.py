@@ -6,21 +6,20 @@ joined script, since each command of its own would cost two round trips; several
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from services.hosts import files as placing
 from services.hosts.authentication import AskSecret, Identities, no_secret
 from services.hosts.command import run_script
-from services.hosts.connection import Connection, Timeouts, closing, connect
+from services.hosts.connection import Timeouts, closing
 from services.hosts.facts import problem
 from services.hosts.host_keys import KnownHosts
 from services.hosts.host_trust import AskHostKey, Trust
+from services.hosts.pool import ConnectionPool
 from services.hosts.port import Host, Output, Ran, RemoteFile
 from services.hosts.scripts.answer import PREFIX
 from services.hosts.scripts.disk import free_bytes, look_at_disk
@@ -28,18 +27,9 @@ from services.problem import Problem
 from services.stop import Stop
 
 if TYPE_CHECKING:
-    from paramiko import Channel, SFTPClient
+    from paramiko import SFTPClient
 
 _DISK_LOOK_S = 10
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A host's place for its connection; the lock is held while one is made."""
-
-    making: threading.Lock = field(default_factory=threading.Lock)
-    connection: Connection | None = None
-    dropped: bool = False
 
 
 class SshHosts:
@@ -67,12 +57,11 @@ class SshHosts:
         width: int = 20,
         timeouts: Timeouts | None = None,
     ) -> None:
-        self._trust = Trust(known_hosts, ask_host_key)
-        self._identities = Identities(ask_secret)
         self._width = width
         self._timeouts = timeouts or Timeouts()
-        self._slots: dict[Host, _Slot] = {}
-        self._slots_lock = threading.Lock()
+        self._pool = ConnectionPool(
+            Trust(known_hosts, ask_host_key), Identities(ask_secret), self._timeouts
+        )
 
     def run(
         self,
@@ -96,7 +85,7 @@ class SshHosts:
             whatever connecting raises.
         Stopped
         """
-        connection, channel = self._open(host, stop)
+        connection, channel = self._pool.open(host, stop)
         late = problem("command-timeout", host, seconds=f"{timeout_s:g}")
         line = None if output is None else _for_people(output, host)
         with connection.bounded(stop, timeout_s, late, partial(problem, "session-refused", host)):
@@ -148,7 +137,7 @@ class SshHosts:
         except Problem as failed:
             # SFTP has no word for a full disk: sshd says "Failure".
             if failed.code == "hosts.transfer-failed" and self._is_full(
-                host, directory, max(len(file.content) for file in files), stop
+                host, directory, max((len(file.content) for file in files), default=0), stop
             ):
                 raise problem("disk-full", host, failed.evidence, path=directory) from failed
             raise
@@ -171,19 +160,11 @@ class SshHosts:
 
     def close(self) -> None:
         """Drop every connection; what still runs on one ends with `hosts.connection-lost`."""
-        with self._slots_lock:
-            slots = list(self._slots.values())
-            self._slots.clear()
-            for slot in slots:
-                slot.dropped = True
-        # Not under `making`: a thread that holds it may be waiting for a person.
-        for slot in slots:
-            if slot.connection is not None:
-                slot.connection.close()
+        self._pool.close()
 
     @contextmanager
     def _sftp(self, host: Host, stop: Stop, path: str) -> Iterator[SFTPClient]:
-        connection, channel = self._open(host, stop)
+        connection, channel = self._pool.open(host, stop)
         seconds = self._timeouts.transfer_s
         late = problem("transfer-timeout", host, path=path, seconds=f"{seconds:g}")
         refused = partial(problem, "no-sftp", host)
@@ -202,53 +183,6 @@ class SshHosts:
         except Problem:
             return False
         return free is not None and free < needed_bytes
-
-    def _open(self, host: Host, stop: Stop) -> tuple[Connection, Channel]:
-        """A session channel on the host's connection, which is made anew if it has died."""
-        stop.check()
-        connection, kept = self._connection(host, stop)
-        try:
-            return connection, connection.open(stop, self._timeouts.channel_s)
-        except Problem as failed:
-            if not kept or failed.code != "hosts.connection-lost":
-                raise
-        # Nothing was asked of the host yet: it only had hung up since the last time.
-        connection, _ = self._connection(host, stop)
-        return connection, connection.open(stop, self._timeouts.channel_s)
-
-    def _connection(self, host: Host, stop: Stop) -> tuple[Connection, bool]:
-        """The host's connection, and whether it was there already."""
-        with self._slots_lock:
-            slot = self._slots.setdefault(host, _Slot())
-        with slot.making:
-            if slot.connection is not None:
-                if slot.connection.alive:
-                    return slot.connection, True
-                slot.connection.close()
-                slot.connection = None
-            connection = self._connect(host, stop)
-            with self._slots_lock:
-                slot.connection = connection
-                dropped = slot.dropped
-            if dropped:
-                connection.close()
-                raise problem("connection-lost", host)
-            return connection, False
-
-    def _connect(self, host: Host, stop: Stop) -> Connection:
-        timeouts = self._timeouts
-        log_in = self._identities.log_in_to(host)
-        connection = self._trust.connect(
-            host, lambda types: connect(host, types, stop, timeouts), stop
-        )
-        late = problem("login-timeout", host, seconds=f"{timeouts.login_s:g}")
-        try:
-            with connection.bounded(stop, timeouts.login_s, late):
-                log_in(connection.transport, stop)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
 
 def _for_people(output: Output, host: Host) -> Callable[[str], None]:

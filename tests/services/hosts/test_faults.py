@@ -135,6 +135,21 @@ def test_second_address_is_tried(
     assert hosts().run(host, "echo in", Stop()).stdout == "in\n"
 
 
+def test_address_that_refuses_says_more_than_one_without_a_way(
+    hosts: Make, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(host: str, port: int, **more: Any) -> Any:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("255.255.255.255", port)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    with problem("port-closed") as raised:
+        hosts().run(Host("ECS01", "both.example.com", closed_port), "true", Stop())
+    assert "127.0.0.1: Connection refused, 255.255.255.255: " in raised.evidence
+
+
 def test_server_says_nothing(hosts: Make, silent_port: int) -> None:
     host = Host("ECS01", "127.0.0.1", silent_port)
     with problem("handshake-timeout", host=host):

@@ -8,13 +8,17 @@ from collections import defaultdict
 import pytest
 
 from services.hosts.output import KEPT_CHARACTERS
-from services.hosts.port import Ran
+from services.hosts.port import Hosts, Ran
 from services.problem import Problem, Stopped
 from services.stop import Stop
 from tests.services.hosts.conftest import Make
 from tests.services.hosts.openssh import OpenSsh
 from tests.services.hosts.problems import assert_worded, problem
 from tests.services.hosts.stopping import stops_within_a_second
+
+
+def test_it_is_what_the_steps_ask_for(hosts: Make) -> None:
+    _: Hosts = hosts()
 
 
 def test_script_gives_status_and_both_streams(sshd: OpenSsh, hosts: Make) -> None:
