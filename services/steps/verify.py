@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from services.cloud.port import ServerHealth
 from services.hosts.scripts import curl_through, curled
+from services.probe.address import Unresolved, resolve
 from services.probe.diagnosis import Health
+from services.probe.refusals import try_strangers
 from services.probe.report import Report, verify
 from services.probe.runner import run
 from services.probe.tally import Tally, expected_shares
@@ -160,35 +163,36 @@ def _concluded(live: Live, report: Report, passed: bool) -> Live:
 def watch(here: Here) -> None:
     """Go on requesting, gently, and asking for health, until stopped (raises Stopped).
 
-    Begins where the last snapshot of the proof ended: counts go on, the verdict stays.
+    Strangers knock again, too: the lock must hold as long as one looks.
     """
     at = target(here)
     known = here.session.proofs.get(NAME)
-    live = _begin(here, at)
-    live = replace(live, verdict="pass" if known and known.passed else "fail")
-    latest = [live]
+    passed = known is not None and known.passed
+    around = replace(_begin(here, at), verdict="pass" if passed else "fail")
 
-    def ask_for_health() -> None:
-        while True:
-            try:
-                latest[0] = _with_health(here, latest[0])
+    def look_around() -> None:
+        nonlocal around
+        with suppress(Stopped):
+            while True:
+                try:
+                    around = _with_health(here, around)
+                    addresses = resolve(at.host, at.port, here.stop)
+                    strangers = try_strangers(at, addresses, here.stop, served=passed)
+                    around = replace(around, refusals=strangers)
+                except Unresolved as error:
+                    here.output(str(error))
+                except Problem as problem:
+                    # What is shown goes stale and says its age; the next answer mends that.
+                    here.output(problem.words().what)
                 here.stop.sleep(HEALTH_EVERY_S)
-            except Stopped:
-                return
-            except Problem as problem:
-                # What is shown goes stale and says its age; the next answer mends that.
-                here.output(problem.words().what)
-                if here.stop.is_set():
-                    return
 
     def show(tally: Tally) -> None:
-        latest[0] = replace(latest[0], tally=tally)
-        _show(here, latest[0])
+        _show(here, replace(around, tally=tally, certificate_until=tally.server_not_after))
 
-    asking = threading.Thread(target=ask_for_health, name="health", daemon=True)
-    asking.start()
+    looking = threading.Thread(target=look_around, name="watch", daemon=True)
+    looking.start()
     run(at, rate_per_s=WATCH_RATE_PER_S, concurrency=4, stop=here.stop, on_snapshot=show)
-    asking.join(1)
+    looking.join(1)
     here.stop.check()
 
 
