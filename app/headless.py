@@ -85,9 +85,21 @@ def conclude(walk: Walk, console: Console, result: Mapping[str, Any], passed: bo
         console.result({"verdict": verdict, **result, "session": session})
         return
     for found in result.get("diagnosis", ()):
-        console.say(say("app.told.diagnosis", **found))
+        console.say(diagnosis_words(found))
     console.say(say("app.told.verdict", verdict=verdict))
     console.say(say("app.told.kept", session=session, folder=walk.store.folder.path))
+
+
+def diagnosis_words(found: Mapping[str, str]) -> str:
+    """One diagnosis of a result, as a sentence with how sure it is."""
+    return say(
+        "app.told.diagnosis",
+        severity=say(f"app.severity.{found['severity']}"),
+        confidence=say(f"app.confidence.{found['confidence']}"),
+        cause=found["cause"],
+        remedy=found["remedy"],
+        evidence=found["evidence"] or "-",
+    )
 
 
 def _take(walk: Walk, step: Step, console: Console, stop: Stop) -> Proof:

@@ -72,13 +72,19 @@ def parse(words: Sequence[str]) -> Options:
         raise Usage(say("app.usage.command", word=command, near=_near(command, COMMANDS)))
     options = Options()
     parser = build(only=command)
-    _, rest = parser.parse_known_args(words, options)
+    try:
+        _, rest = parser.parse_known_args(words, options)
+    except Usage:
+        # An option that does not exist leaves its value behind, which is then the first to be told.
+        rest = [word for word in words if word.startswith("--") and not _exists(word, command)]
+        if not rest:
+            raise
     if rest:
         raise Usage(_unknown(rest[0], command), command)
     return options
 
 
-def build(only: str | None = None, session_ids: object = None) -> argparse.ArgumentParser:
+def build(only: str | None = None, session_ids: object = None) -> _Parser:
     """The parser; with the options of all commands, unless `only` one will be used.
 
     `session_ids` is how a shell completes a session's id, in shtab's terms.
@@ -91,10 +97,10 @@ def build(only: str | None = None, session_ids: object = None) -> argparse.Argum
     parser.add_argument("--print-completion", choices=SHELLS, metavar="SHELL", help=completion)
     parser.add_argument("--plain", action="store_true", help=say("app.option.plain"))
     commands = parser.add_subparsers(
-        title=say("app.help.commands"), dest="command", metavar="…", parser_class=_Parser
+        title=say("app.help.commands"), dest="command", metavar="COMMAND", parser_class=_Parser
     )
     for name, add_options in COMMANDS.items():
-        part = commands.add_parser(name, help=say(f"app.help.{name}.summary"))
+        part = parser.parts[name] = commands.add_parser(name, help=say(f"app.help.{name}.summary"))
         if only in (None, name):
             part.name, part.session_ids = name, session_ids
             _everywhere(part)
@@ -116,6 +122,7 @@ class _Parser(argparse.ArgumentParser):
             prog, formatter_class=_Formatter, argument_default=argparse.SUPPRESS, add_help=False
         )
         self.name = name
+        self.parts: dict[str, _Parser] = {}
         self.session_ids: object = None
 
     def format_help(self) -> str:
@@ -139,9 +146,11 @@ def _lab(parser: _Parser) -> None:
     _lab_settings(parser)
     _answers(parser)
     inner = parser.add_subparsers(
-        title=say("app.help.commands"), dest="serve", metavar="…", parser_class=_Parser
+        title=say("app.help.commands"), dest="serve", metavar="COMMAND", parser_class=_Parser
     )
-    serve = inner.add_parser("serve", help=say("app.help.lab-serve.summary"))
+    serve = parser.parts["serve"] = inner.add_parser(
+        "serve", help=say("app.help.lab-serve.summary")
+    )
     serve.name = "lab-serve"
     _everywhere(serve)
     _file(serve, "--dir", "DIR")
@@ -276,13 +285,26 @@ def _value(words: Sequence[str], option: str) -> str:
     return ""
 
 
+def _exists(word: str, command: str) -> bool:
+    return word.partition("=")[0] in _options(command)
+
+
 def _unknown(word: str, command: str) -> str:
     if not word.startswith("-"):
         return say("app.usage.word", word=word)
+    return say("app.usage.option", word=word, near=_near(word.partition("=")[0], _options(command)))
+
+
+def _options(command: str) -> list[str]:
+    """Every option that may stand in a command line with `command`."""
     import re
 
-    known = re.findall(r"--[a-z][a-z0-9-]*", build(only=command).format_help())
-    return say("app.usage.option", word=word, near=_near(word.partition("=")[0], known))
+    waiting, found = [build(only=command)], []
+    while waiting:
+        parser = waiting.pop()
+        found += re.findall(r"--[a-z][a-z0-9-]*", parser.format_help())
+        waiting += [part for name, part in parser.parts.items() if name in (command, "serve")]
+    return found
 
 
 def _near(word: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""`lab serve`: only the lab, in the foreground."""
+"""`lab serve`: only the lab, in the foreground, until ctrl+c or SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from services.problem import Exit
 
 
 def run(options: Options, console: Console, home: Path) -> Exit:
-    """Prints one line of JSON when the lab is ready, and nothing more. Raises Problem."""
+    """One JSON line on stdout when everything listens, then nothing. Raises Problem."""
     from services.lab.serve import serve
 
     serve(
-        Path(options.dir) if options.dir else None,
+        Path(options.dir) if options.dir is not None else None,
         options.port,
         options.backends,
-        options.fault,
+        tuple(options.fault),
         lambda line: print(line, flush=True),
     )
     return Exit.FINE

@@ -100,11 +100,11 @@ class Program:
             cwd=ROOT,
             start_new_session=True,
         )
-        try:
-            with process:
+        with process:
+            try:
                 yield process
-        finally:
-            process.kill()
+            finally:
+                process.kill()
 
 
 def until(ready: Callable[[], bool]) -> None:
