@@ -30,7 +30,8 @@ class Sftp(SFTPServer):
         with suppress(OSError, EOFError):
             channel.send_exit_status(0)
         super().finish_subsystem()
-        channel.close()
+        with suppress(OSError, EOFError):
+            channel.close()
 
 
 class HostSftp(SFTPServerInterface):

@@ -41,6 +41,9 @@ USER = "root"
 _LOG = "services.lab.hosts.ssh.paramiko"
 """paramiko reports every port scan as an error; nobody's terminal is the place for that."""
 
+_GONE = (OSError, EOFError, paramiko.SSHException)
+"""paramiko's words, in this place or that, for a client that has left."""
+
 _PATIENCE_S = 2.0
 """How long `close` waits for what it has stopped."""
 
@@ -255,9 +258,10 @@ class _Server(paramiko.ServerInterface):
             try:
                 status = _serve(self._host, channel, script, stop, environment, terminal=terminal)
             finally:
-                with suppress(OSError, EOFError):
+                with suppress(*_GONE):
                     channel.send_exit_status(status)
-                channel.close()
+                with suppress(*_GONE):
+                    channel.close()
 
         def watch() -> None:
             # Set when the channel is closed, by whichever side, or by the connection's loss.
@@ -317,6 +321,5 @@ class _Output:
     def write(self, data: bytes, /) -> None:
         try:
             self._send(data)
-        except OSError:
-            # paramiko's "Socket is closed": the client has left.
+        except _GONE:
             raise BrokenPipeError from None
