@@ -275,6 +275,8 @@ class Engine:
         if code in _SHORTAGE:
             if self._short_since is None:
                 self._short_since = now
+            for idle in tuple(self._lingering):
+                self._close(idle)
             if self._active or now - self._short_since < self._timeouts.connect_s:
                 return
             outcome = Outcome.NO_SOCKET

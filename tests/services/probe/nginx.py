@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-
 from services.probe.target import Target, Timeouts
 from tests.programs import program
 from tests.services.probe.certificates import Certificates
