@@ -258,11 +258,24 @@ class _Backend(asyncio.Protocol):
 
 
 class Reset(asyncio.Protocol):
-    """Answers every connection with RST."""
+    """Answers a client's first bytes with RST, or its silence after a moment.
+
+    At once would be too soon: on one computer the client would still be connecting.
+    """
+
+    _MOMENT_S = 0.2
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
         reset_on_close(transport.get_extra_info("socket"))
-        cast(asyncio.Transport, transport).abort()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._MOMENT_S, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
 
 
 class Stalled(asyncio.Protocol):

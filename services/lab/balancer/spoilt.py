@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 OTHER_NAME = "www.example.net"
 """Whom the wrong certificate is for."""
 
+THROW_AWAY_CA = "Throw-away CA of the lab"
+
 
 def spoilt_certificate(
     chain_pem: str, key_pem: str, fault: str, authorities: Iterable[Authority]
@@ -22,8 +24,7 @@ def spoilt_certificate(
     """The chain's leaf anew for the same key, expired yesterday or for another name.
 
     It is issued by the same CA when the lab holds its key, so that the fault is all that is wrong
-    with it. Otherwise by a throw-away CA of the same name, as is bound to happen when somebody
-    makes a CA twice: a client then finds a bad signature too.
+    with it. Otherwise by a throw-away CA, which the clients do not know: no key, no signature.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -31,11 +32,16 @@ def spoilt_certificate(
 
     leaf, *intermediates = x509.load_pem_x509_certificates(chain_pem.encode())
     signer: CertificateIssuerPrivateKeyTypes | None = _issuer_key(leaf, key_pem, authorities)
-    signer = signer or ec.generate_private_key(ec.SECP256R1())
+    issuer = leaf.issuer
+    replaced: dict[x509.ObjectIdentifier, x509.ExtensionType] = {}
+    if signer is None:
+        signer = ec.generate_private_key(ec.SECP256R1())
+        issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, THROW_AWAY_CA)])
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        replaced[identifier.oid] = identifier
     now = datetime.now(UTC)
     begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     subject = leaf.subject
-    replaced: dict[x509.ObjectIdentifier, x509.ExtensionType] = {}
     if fault == "server-certificate-expired":
         end = now - timedelta(days=1)
         begin = min(begin, end - timedelta(days=30))
@@ -47,7 +53,7 @@ def spoilt_certificate(
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(leaf.issuer)
+        .issuer_name(issuer)
         .public_key(public)  # type: ignore[arg-type]
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)

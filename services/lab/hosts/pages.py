@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
+import posixpath
 import stat
 import time
 from collections.abc import Callable, Sequence
@@ -136,7 +137,9 @@ class PageServer:
         path = unquote(request.target.split(b"?", 1)[0].decode("latin-1"), errors="surrogateescape")
         if not path.startswith("/") or "\0" in path or _climbs(path):
             return self._error(400)
-        place = self._root + path
+        # As nginx does, and unlike the file system: the folders passed through need not exist.
+        slash = "/" if path.endswith(("/", "/.", "/..")) and path != "/" else ""
+        place = f"{self._root}/{posixpath.normpath(path).lstrip('/')}{slash}"
         if self._files.is_dir(place):
             if not path.endswith("/"):
                 return self._error(301, b"Location: %s/\r\n" % request.target.split(b"?", 1)[0])
