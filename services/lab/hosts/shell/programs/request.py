@@ -87,10 +87,16 @@ def perform(
                 7,
                 f"Failed to connect to {request.host} port {request.port}: Connection refused",
             ) from None
-        stack.enter_context(stop.closing(lambda: _shut(plain)))
         connection = plain
         if context is not None:
-            connection = stack.enter_context(_secured(context, plain, request, timer, outcome))
+            connection = stack.enter_context(
+                context.wrap_socket(
+                    plain, server_hostname=request.host, do_handshake_on_connect=False
+                )
+            )
+        stack.enter_context(stop.closing(lambda: _shut(connection)))
+        if isinstance(connection, ssl.SSLSocket):
+            _shake_hands(connection, request, timer, outcome)
         outcome.remote = address
         connected(outcome)
         try:
@@ -130,8 +136,11 @@ class _Timer:
 
 
 def _shut(connection: socket.socket) -> None:
-    """Wake a thread that waits in this socket; closing it alone would not."""
-    connection.shutdown(socket.SHUT_RDWR)
+    """Wake a thread that waits in this socket; closing it alone would not.
+
+    The plain socket's own shutdown: that of a TLS socket takes its state away from that thread.
+    """
+    socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _context(request: Request) -> ssl.SSLContext:
@@ -161,16 +170,10 @@ def _context(request: Request) -> ssl.SSLContext:
     return context
 
 
-def _secured(
-    context: ssl.SSLContext,
-    plain: socket.socket,
-    request: Request,
-    timer: _Timer,
-    outcome: Outcome,
-) -> ssl.SSLSocket:
+def _shake_hands(secured: ssl.SSLSocket, request: Request, timer: _Timer, outcome: Outcome) -> None:
     try:
-        plain.settimeout(timer.left())
-        secured = context.wrap_socket(plain, server_hostname=request.host)
+        secured.settimeout(timer.left())
+        secured.do_handshake()
     except ssl.SSLCertVerificationError as error:
         if "mismatch" in error.verify_message:
             text = (
@@ -186,7 +189,6 @@ def _secured(
         raise CurlError(35, "OpenSSL SSL_connect: Connection reset by peer") from None
     cipher = secured.cipher()
     outcome.cipher = f"{secured.version()} / {cipher[0] if cipher else ''}"
-    return secured
 
 
 def _said(error: ssl.SSLError) -> str:
