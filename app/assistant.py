@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -34,19 +34,21 @@ from screens.clipboard import Copy
 from screens.filters import Ascii, Bare, wants_ascii
 from screens.messages import CleanUp, Finish, Halt, LeaveSession
 from screens.news import Ended, Errand, Latest, News
-from screens.opening import Opening
-from screens.small import TooSmall, too_small
-from screens.welcome import Chosen, Welcome
+from screens.welcome import Welcome
+from screens.widgets.menu import Menu
 from services.events import Event
 from services.problem import Exit, Problem
-from services.redact import Redactor
 from services.text import say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.start import Begin, Start
     from screens.commandlog import CommandLog
+    from screens.opening import Opening
     from screens.step import StepScreen
     from services.hosts.port import HostKeyQuestion
+    from services.redact import Redactor
     from services.session.model import Session
     from services.walk import Walk
     from services.world import Place
@@ -56,6 +58,9 @@ Saved = Sequence["Session | tuple[str, Problem]"]
 
 AGAIN_S = 2.0
 """A second ctrl+c counts for this long."""
+
+LEAST = (60, 18)
+"""Columns and rows below which the frame has no room for a field, its help and the buttons."""
 
 QUIET = ("answer", "watch", "prove", "inspect")
 """Errands that change nothing in the world: one may quit in their midst without being asked."""
@@ -133,18 +138,21 @@ class Assistant(App[int]):
 
     def __init__(
         self,
-        start: Start,
-        begin: Begin = "welcome",
+        start: Callable[[], Start],
+        begin: Begin,
+        home: Path,
+        redact: Redactor,
         *,
-        redact: Redactor | None = None,
         program: str = "nlb-mtls",
         ascii: bool | None = None,
     ) -> None:
-        """`ascii`: only ASCII signs; by default where the locale or the terminal wants it."""
+        """`start` composes what opens walks: called once, in a thread, after the first screen.
+        `ascii`: only ASCII signs; by default where the locale or the terminal wants it."""
         super().__init__()
-        self._start = start
+        self._start = cache(start)
+        self._home = home
         self._begin: Begin = begin
-        self._redact = redact or Redactor()
+        self._redact = redact
         self._program = program
         self._extra: list[LineFilter] = [Bare()] if self.no_color else []
         if wants_ascii() if ascii is None else ascii:
@@ -169,6 +177,16 @@ class Assistant(App[int]):
 
     # start and end
 
+    def get_default_screen(self) -> Screen[Any]:
+        """The screen at the bottom of the stack: it is there from the first frame, and stays."""
+        match self._begin:
+            case "welcome":
+                return Welcome()
+            case "lab" | "cloud" as place:
+                return self._new_opening(place)
+            case _:
+                return self._new_opening("resume")
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._extra]
 
@@ -176,17 +194,15 @@ class Assistant(App[int]):
         self.title = "nlb-mtls"
         self._listen_to_signals()
         match self._begin:
-            case "welcome":
-                self.push_screen(Welcome())
-                self._find_out()
             case "lab" | "cloud" as place:
-                self.push_screen(self._opening(place))
                 self._open_new(place)
-            case (_, id):
-                self.push_screen(self._opening("resume"))
+            case ("resume", id):
                 self._open_saved(id)
 
     def on_ready(self) -> None:
+        """The first screen stands: time for what it can do without."""
+        if self._begin == "welcome":
+            self._find_out()
         if not self.is_headless:
             threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
@@ -235,7 +251,7 @@ class Assistant(App[int]):
         if isinstance(error, WorkerFailed):
             error = error.error  # type: ignore[assignment]
         if error is not None:
-            problem = crash_report.write(error, self._start.home / "reports", self._redact)
+            problem = crash_report.write(error, self._home / "reports", self._redact)
             words = problem.words()
             self._crash = [words.what, words.cause, words.remedy]
         self._close_walk()
@@ -247,7 +263,8 @@ class Assistant(App[int]):
         self.run_worker(self._look_around, thread=True, exclusive=True, group="looking")
 
     def _look_around(self) -> None:
-        self.post_message(FoundOut(self._start.has_credentials(), self._start.sessions()))
+        start = self._start()
+        self.post_message(FoundOut(start.has_credentials(), start.sessions()))
 
     @on(FoundOut)
     def _found_out(self, message: FoundOut) -> None:
@@ -261,43 +278,52 @@ class Assistant(App[int]):
             elif isinstance(screen, SessionsScreen):
                 screen.show(message.saved)
 
-    @on(Chosen)
-    async def _chosen(self, message: Chosen) -> None:
-        match message.way:
+    @on(Menu.Chosen)
+    async def _chosen(self, message: Menu.Chosen) -> None:
+        match message.key:
             case "lab" | "cloud" as place:
-                await self._only(self._opening(place))
+                await self._only(self._new_opening(place))
                 self._open_new(place)
             case "resume":
-                await self._only(self._opening("resume"))
+                await self._only(self._new_opening("resume"))
                 self._open_saved("")
             case "sessions":
                 self.action_sessions()
 
     async def _only(self, screen: Screen[Any]) -> None:
-        """Show `screen`, and nothing below it but Textual's own empty one."""
+        """Show `screen`, and nothing below it but the very first one."""
         while len(self.screen_stack) > 2:
             await self.pop_screen()
-        await self.switch_screen(screen)
+        if len(self.screen_stack) > 1:
+            await self.switch_screen(screen)
+        else:
+            await self.push_screen(screen)
         self._check_size(self.size.width, self.size.height)
 
     # opening and closing a walk
 
-    def _opening(self, what: str) -> Opening:
+    def _new_opening(self, what: str) -> Opening:
+        from screens.opening import Opening
+
         words = say(f"screens.opening.{what}")
         return Opening(words, lab=what == "lab", give_up=self._give_up)
+
+    def _opening(self) -> Opening | None:
+        """The screen that waits for a walk, while there is one."""
+        from screens.opening import Opening
+
+        return next((each for each in self.screen_stack if isinstance(each, Opening)), None)
 
     def _give_up(self) -> None:
         self.post_message(LeaveSession())
 
     def _open_new(self, place: Place) -> None:
         self._resuming = False
-        start = self._start.new
-        self._open(lambda: start(place, self._emit, self._reveal, self._ask_host_key))
+        self._open(lambda: self._start().new(place, self._emit, self._reveal, self._ask_host_key))
 
     def _open_saved(self, id: str) -> None:
         self._resuming = True
-        resume = self._start.resume
-        self._open(lambda: resume(id, self._emit, self._reveal, self._ask_host_key))
+        self._open(lambda: self._start().resume(id, self._emit, self._reveal, self._ask_host_key))
 
     def _open(self, how: Callable[[], AbstractContextManager[Walk]]) -> None:
         before = self._lane
@@ -319,22 +345,26 @@ class Assistant(App[int]):
             opened.lane.close()
             return
         if opened.problem is not None or opened.walk is None:
-            for screen in self.screen_stack:
-                if isinstance(screen, Opening) and opened.problem is not None:
-                    screen.failed(opened.problem)
+            if opened.problem is not None:
+                self._not_opened(opened.problem)
             return
         from screens.commandlog import CommandLog
 
         self._walk = opened.walk
         self._history = CommandLog()
         if self._resuming and opened.walk.session.deeds:
-            for screen in self.screen_stack:
-                if isinstance(screen, Opening):
-                    screen.now_doing(say("screens.opening.inspect"))
+            if (opening := self._opening()) is not None:
+                opening.now_doing(say("screens.opening.inspect"))
             before = opened.walk.session
             self._give(Errand("inspect", lambda walk, stop: (before, walk.inspect(stop))))
         else:
             await self._show_steps()
+
+    def _not_opened(self, problem: Problem) -> None:
+        if (opening := self._opening()) is not None:
+            opening.failed(problem)
+        else:
+            self.notify(problem.words().what, severity="error", markup=False)
 
     async def _show_steps(self) -> None:
         from screens.step import StepScreen
@@ -418,9 +448,7 @@ class Assistant(App[int]):
 
     async def _inspected(self, ended: Ended) -> None:
         if ended.problem is not None:
-            for screen in self.screen_stack:
-                if isinstance(screen, Opening):
-                    screen.failed(ended.problem)
+            self._not_opened(ended.problem)
             return
         from screens.returned import Returned
 
@@ -470,6 +498,7 @@ class Assistant(App[int]):
         """F1: help for what has the focus."""
         from screens.help import help_for
         from screens.reading import Reading
+        from screens.small import TooSmall
 
         if not isinstance(self.screen, Reading | TooSmall):
             self.push_screen(help_for(self.screen))
@@ -499,7 +528,7 @@ class Assistant(App[int]):
             self.notify(say("screens.act.stop-first"), markup=False)
             return
         self._close_walk()
-        await self._only(self._opening("resume"))
+        await self._only(self._new_opening("resume"))
         self._open_saved(id)
 
     def action_help_quit(self) -> None:
@@ -577,7 +606,7 @@ class Assistant(App[int]):
         from services import disk
 
         walk = self._walk
-        folder = walk.store.folder.reports if walk is not None else self._start.home / "reports"
+        folder = walk.store.folder.reports if walk is not None else self._home / "reports"
         path = folder / message.file
         try:
             disk.make_folder(folder)
@@ -594,11 +623,12 @@ class Assistant(App[int]):
         self._check_size(event.size.width, event.size.height)
 
     def _check_size(self, width: int, height: int) -> None:
-        from textual.geometry import Size
+        if width >= LEAST[0] and height >= LEAST[1]:
+            return
+        from screens.small import TooSmall
 
-        small = too_small(Size(width, height))
-        if small and not any(isinstance(screen, TooSmall) for screen in self.screen_stack):
-            self.push_screen(TooSmall())
+        if not any(isinstance(screen, TooSmall) for screen in self.screen_stack):
+            self.push_screen(TooSmall(LEAST))
 
 
 def _is_light(colours: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -31,11 +30,6 @@ class Start(Protocol):
     The contexts are entered and left in one and the same thread; leaving one ends whatever was
     started for it (the lab's process, connections, the session's lock).
     """
-
-    @property
-    def home(self) -> Path:
-        """The home folder: a crash report goes below it."""
-        ...
 
     def new(
         self, place: Place, emit: Emit, reveal: Reveal, ask_host_key: AskHostKey

@@ -9,20 +9,30 @@ import sys
 from typing import TYPE_CHECKING
 
 from services.problem import Exit
-from services.redact import Redactor
 from services.text import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from app.start import Begin, Start
+    from services.redact import Redactor
 
 FRAMES_PER_SECOND = "240"
 """At Textual's usual 60 a repaint soon after another waits up to two frames: an idle app then
 answers a key in 36 ms (99th percentile) instead of 10."""
 
 
-def run(start: Start, begin: Begin, redact: Redactor, program: str = "nlb-mtls") -> int:
+def run(
+    start: Callable[[], Start],
+    begin: Begin,
+    home: Path,
+    redact: Redactor,
+    program: str = "nlb-mtls",
+) -> int:
     """The assistant until the person leaves it. Returns the exit code (128 and a signal's number).
 
+    `start` composes what opens walks; it is called after the first screen stands, in a thread.
     `program` is how a person calls this program, options that choose the home folder included.
     """
     os.environ.setdefault("TEXTUAL_FPS", FRAMES_PER_SECOND)
@@ -31,7 +41,7 @@ def run(start: Start, begin: Begin, redact: Redactor, program: str = "nlb-mtls")
         os.environ.pop("NO_COLOR", None)
     from app.assistant import Assistant  # Textual: 0.3 s
 
-    app = Assistant(start, begin, redact=redact, program=program)
+    app = Assistant(start, begin, home, redact, program=program)
     app.run()
     for line in app.last_words:
         print(line, file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus, Mount
 from textual.screen import Screen
 from textual.widgets import Static
@@ -19,35 +19,37 @@ from services.text import say
 T = TypeVar("T")
 
 
-class Rule(Static):
-    """A line across the screen."""
-
-    DEFAULT_CSS = """
-    Rule { height: 1; border-top: solid $foreground 35%; }
-    Rule.-lab { border-top: solid $warning; }
-    """
-    ALLOW_SELECT = False
-
-
-class Head(Horizontal):
+class Head(Static):
     """What this is about on the left; on the right "lab", where nothing here is real money."""
 
     DEFAULT_CSS = """
     Head {
-        height: 1; padding: 0 1;
-        & > #head-left { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > #head-right { width: auto; height: 1; color: $text-warning; text-style: bold; }
+        height: 2; padding: 0 1; text-wrap: nowrap;
+        border-bottom: solid $foreground 35%;
+        &.-lab { border-bottom: solid $warning; }
     }
     """
 
-    def compose(self) -> ComposeResult:
-        yield Static(markup=False, id="head-left")
-        yield Static(markup=False, id="head-right")
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self._left = ""
+        self._lab = False
 
     def show(self, left: str, *, lab: bool) -> None:
         """Say what the screen is about."""
-        self.query_one("#head-left", Static).update(left, layout=False)
-        self.query_one("#head-right", Static).update(f" [{say('screens.lab')}]" if lab else "")
+        if (left, lab) != (self._left, self._lab):
+            self._left, self._lab = left, lab
+            self.set_class(lab, "-lab")
+            self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        right = f" [{say('screens.lab')}]" if self._lab else ""
+        room = max(self.content_size.width - len(right), 0)
+        left = Content(self._left).truncate(room, ellipsis=True, pad=True)
+        self.update(Content.assemble(left, (right, "bold $text-warning")), layout=False)
 
 
 class Frame(Screen[T]):
@@ -67,9 +69,7 @@ class Frame(Screen[T]):
 
     def compose(self) -> ComposeResult:
         yield Head()
-        yield Rule()
         yield from self.body()
-        yield Rule()
         yield KeyLine()
 
     def body(self) -> ComposeResult:
@@ -90,7 +90,7 @@ class Frame(Screen[T]):
     def show_head(self, left: str, *, lab: bool = False) -> None:
         """Fill the head line."""
         self.query_one(Head).show(left, lab=lab)
-        self.query(Rule).set_class(lab, "-lab")
+        self.query_one(KeyLine).set_class(lab, "-lab")
 
     def show_keys(self) -> None:
         """Fill the key line anew."""

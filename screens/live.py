@@ -310,7 +310,7 @@ def _refused(live: Live) -> Content:
     lines = [Content.styled(say("screens.live.refused"), "dim")]
     for each in live.refusals:
         sign = "?" if each.refused is None else "✓" if each.refused else "✗"
-        name = say(f"screens.live.refusal.{each.name}")
+        name = say(f"screens.live.refusal.{each.name.replace('_', '-')}")
         style = "" if each.refused else "bold $text-error"
         lines.append(Content.assemble((f"{sign} {name:<32}", style), (each.evidence, "dim")))
     return Content("\n").join(lines)

@@ -10,14 +10,6 @@ from textual.widgets import Static
 
 from services.text import say
 
-LEAST = Size(60, 18)
-"""Below this the frame has no room for a field, its help and the buttons."""
-
-
-def too_small(size: Size) -> bool:
-    """Whether the screens cannot be drawn in `size`."""
-    return size.width < LEAST.width or size.height < LEAST.height
-
 
 class TooSmall(ModalScreen[None]):
     """One centred message. It takes no key, so nothing happens behind it unseen."""
@@ -27,15 +19,19 @@ class TooSmall(ModalScreen[None]):
     TooSmall Static { width: auto; height: auto; text-align: center; }
     """
 
+    def __init__(self, least: tuple[int, int]) -> None:
+        """`least`: the columns and rows that are needed."""
+        super().__init__()
+        self._least = least
+
     def compose(self) -> ComposeResult:
         yield Static(self._words(self.app.size), markup=False)
 
-    @staticmethod
-    def _words(size: Size) -> str:
+    def _words(self, size: Size) -> str:
         return say(
             "screens.small",
-            width=LEAST.width,
-            height=LEAST.height,
+            width=self._least[0],
+            height=self._least[1],
             now_width=size.width,
             now_height=size.height,
         )
@@ -49,5 +45,5 @@ class TooSmall(ModalScreen[None]):
     def _fit(self, size: Size) -> None:
         for words in self.query(Static):
             words.update(self._words(size))
-        if not too_small(size) and self.is_current:
+        if size.width >= self._least[0] and size.height >= self._least[1] and self.is_current:
             self.dismiss()

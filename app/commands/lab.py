@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.commands import begin
-from app.commands.walking import lead
 from app.console import Console
-from app.lab_process import LabSettings
 from app.options import Options
 from app.terminal import Manner, manner
-from app.wiring import Wiring
+
+if TYPE_CHECKING:
+    from app.wiring import Wiring
 
 
 def run(options: Options, console: Console, home: Path) -> int:
     """Raises Problem, Interrupted."""
-    settings = LabSettings(options.backends, tuple(options.fault))
-    wiring = Wiring(home, lab=settings, redact=console.redact)
+
+    def wiring() -> Wiring:
+        from app.lab_process import LabSettings
+        from app.wiring import Wiring  # 0.1 s, which the first screen does not wait for
+
+        settings = LabSettings(options.backends, tuple(options.fault))
+        return Wiring(home, lab=settings, redact=console.redact)
+
     there = manner(plain=options.plain, unattended=options.yes or options.json)
     if there is Manner.SCREENS and not (options.answers or options.answer or options.host_key):
-        return begin.assistant(wiring, "lab", options, console)
+        return begin.assistant(wiring, "lab", options, console, home)
+    from app.commands.walking import lead
+
+    composed = wiring()
     return lead(
         options,
         console,
-        wiring.steps,
-        lambda emit, reveal, ask: wiring.new("lab", emit, reveal, ask),
+        composed.steps,
+        lambda emit, reveal, ask: composed.new("lab", emit, reveal, ask),
         answered_elsewhere=True,
     )

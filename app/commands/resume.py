@@ -18,7 +18,7 @@ def run(options: Options, console: Console, home: Path) -> int:
     session = wiring.read(options.session).id
     there = manner(plain=options.plain, unattended=options.yes or options.json)
     if there is Manner.SCREENS and not (options.answers or options.answer or options.host_key):
-        return begin.assistant(wiring, ("resume", session), options, console)
+        return begin.assistant(lambda: wiring, ("resume", session), options, console, home)
     return lead(
         options,
         console,

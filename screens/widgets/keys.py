@@ -35,7 +35,11 @@ class KeyLine(Static):
     """Shows the keys; a click on one does what the key does."""
 
     DEFAULT_CSS = """
-    KeyLine { height: 1; padding: 0 1; color: $text-muted; }
+    KeyLine {
+        height: 2; padding: 0 1; color: $text-muted; text-wrap: nowrap;
+        border-top: solid $foreground 35%;
+        &.-lab { border-top: solid $warning; }
+    }
     """
     ALLOW_SELECT = False
 

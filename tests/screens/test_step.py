@@ -17,6 +17,7 @@ from screens.phases.ask import AskForm
 from screens.secret import Secret
 from screens.widgets.field import FieldRow, Offers
 from services.problem import Problem
+from services.redact import Redactor
 from tests.screens.settle import at, go, on_top, outcome, presses, settle, steps, text, words
 from tests.screens.toy import Knobs, ToyStart
 
@@ -25,7 +26,7 @@ SIZE = (80, 24)
 
 @pytest.fixture
 def app(start: ToyStart) -> Assistant:
-    return Assistant(start, "lab")
+    return Assistant(lambda: start, "lab", start.home, Redactor())
 
 
 def row(app: App[int], name: str) -> FieldRow:
