@@ -193,16 +193,17 @@ class Assistant(App[int]):
     def on_mount(self) -> None:
         self.title = "nlb-mtls"
         self._listen_to_signals()
+        self.call_after_refresh(self.call_after_refresh, self._first_screen_stands)
+
+    def _first_screen_stands(self) -> None:
+        """Time for what it could do without: a thread at work would hold up its drawing."""
         match self._begin:
             case "lab" | "cloud" as place:
                 self._open_new(place)
             case ("resume", id):
                 self._open_saved(id)
-
-    def on_ready(self) -> None:
-        """The first screen stands: time for what it can do without."""
-        if self._begin == "welcome":
-            self._find_out()
+            case _:
+                self._find_out()
         if not self.is_headless:
             threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
@@ -346,7 +347,7 @@ class Assistant(App[int]):
             return
         if opened.problem is not None or opened.walk is None:
             if opened.problem is not None:
-                self._not_opened(opened.problem)
+                await self._not_opened(opened.problem)
             return
         from screens.commandlog import CommandLog
 
@@ -360,9 +361,9 @@ class Assistant(App[int]):
         else:
             await self._show_steps()
 
-    def _not_opened(self, problem: Problem) -> None:
+    async def _not_opened(self, problem: Problem) -> None:
         if (opening := self._opening()) is not None:
-            opening.failed(problem)
+            await opening.failed(problem)
         else:
             self.notify(problem.words().what, severity="error", markup=False)
 
@@ -448,7 +449,7 @@ class Assistant(App[int]):
 
     async def _inspected(self, ended: Ended) -> None:
         if ended.problem is not None:
-            self._not_opened(ended.problem)
+            await self._not_opened(ended.problem)
             return
         from screens.returned import Returned
 

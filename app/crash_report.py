@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import sys
-import traceback
-from datetime import UTC, datetime
 from pathlib import Path
 
 from app.version import __version__
-from services import disk
 from services.problem import Problem
 from services.redact import Redactor
 
@@ -20,6 +16,10 @@ def write(error: BaseException, folder: Path, redact: Redactor) -> Problem:
     Frames are named by file and line; what a variable held stays out, since keys pass through
     variables. Where the report cannot be written, the Problem says that in place of its path.
     """
+    from datetime import UTC, datetime
+
+    from services import disk  # 10 ms, at every start
+
     path: Path | str = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.txt"
     try:
         disk.make_folder(folder)
@@ -30,6 +30,9 @@ def write(error: BaseException, folder: Path, redact: Redactor) -> Problem:
 
 
 def _text(error: BaseException) -> str:
+    import platform
+    import traceback
+
     frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
     lines = [
         f"nlb-mtls {__version__}",

@@ -5,16 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.widgets import Static
 
 from screens.frame import Frame
 from screens.spell import span
 from screens.widgets.keys import Key
-from screens.widgets.outcome import Outcome
-from screens.widgets.press import Offer, Press, Presses
 from services.problem import Problem
 from services.text import say
 
@@ -23,13 +19,11 @@ class Opening(Frame[None]):
     """Says what is awaited and since when; Esc gives it up."""
 
     DEFAULT_CSS = """
-    Opening {
-        & #opening { height: 1fr; padding: 1 3; }
-        & #doing { height: 1; text-style: bold; }
-        & #space { height: 1fr; }
-    }
+    Opening #doing { height: 1fr; margin: 1 3; text-style: bold; }
+    Opening.-failed #doing { height: 1; }
+    Opening Outcome { margin: 0 3; height: 1fr; }
+    Opening Press { margin: 1 3; }
     """
-
     AUTO_FOCUS = ""
     """An Enter that comes too early must not give up what is under way."""
 
@@ -49,11 +43,7 @@ class Opening(Frame[None]):
         self._since = clock()
 
     def body(self) -> ComposeResult:
-        with Vertical(id="opening"):
-            yield Static(self._doing, id="doing", markup=False)
-            yield Outcome()
-            yield Static(id="space")
-            yield Presses([Offer("back", say("screens.press.back"))])
+        yield Static(self._doing, id="doing", markup=False)
 
     def on_mount(self) -> None:
         self.show_head("nlb-mtls", lab=self._lab)
@@ -61,7 +51,7 @@ class Opening(Frame[None]):
 
     def _tick(self) -> None:
         waited = self._clock() - self._since
-        if waited > 2 and not self.query_one(Outcome).text:
+        if waited > 2 and not self.has_class("-failed"):
             self.query_one("#doing", Static).update(f"{self._doing} {span(waited)}")
 
     def now_doing(self, words: str) -> None:
@@ -70,15 +60,26 @@ class Opening(Frame[None]):
         self._since = self._clock()
         self.query_one("#doing", Static).update(words)
 
-    def failed(self, problem: Problem) -> None:
+    async def failed(self, problem: Problem) -> None:
         """It did not open."""
-        self.query_one("#doing", Static).update(say("screens.opening.failed"))
-        self.query_one(Outcome).show(problem)
-        self.query_one(Press).focus()
+        from screens.widgets.outcome import Outcome
+        from screens.widgets.press import Offer, Press
+
+        doing = self.query_one("#doing", Static)
+        self.add_class("-failed")
+        doing.update(say("screens.opening.failed"))
+        outcome = Outcome()
+        back = Press(Offer("back", say("screens.press.back")))
+        await self.mount(outcome, back, after=doing)
+        outcome.show(problem)
+        back.focus()
 
     def keys(self) -> Sequence[Key]:
         return (Key("Esc", say("screens.key.back"), "back"), *self.common_keys())
 
-    @on(Press.Pressed)
     def action_back(self) -> None:
+        self._give_up()
+
+    def on_press_pressed(self) -> None:
+        """The one button, which is there after a failure only, leads back."""
         self._give_up()
