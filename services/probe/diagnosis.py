@@ -179,7 +179,7 @@ def _server_certificate(*outcomes: Outcome) -> _Look:
 # The client's certificate. Its refusal may be silent, and so may be a balancer without backends.
 
 _SILENT = (Outcome.CLOSED_WITHOUT_ANSWER, Outcome.RESET_WITHOUT_ANSWER)
-_TURNED_AWAY = (
+_TOLD = (
     Outcome.CLIENT_CERTIFICATE_MISSING,
     Outcome.CLIENT_CERTIFICATE_EXPIRED,
     Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA,
@@ -187,106 +187,97 @@ _TURNED_AWAY = (
 )
 
 
-def _perhaps_turned_away(seen: Observations) -> int:
+def _not_asked(seen: Observations) -> bool:
+    """The server does not even ask for a certificate: it is not for that that it closes."""
+    return seen.greeting is not None and not seen.greeting.certificate_asked
+
+
+def _turned_away(seen: Observations) -> int:
     """How many requests may have failed for the client's certificate: told so, or in silence.
 
     None if the same certificate was good enough for another request.
     """
     if seen.tally.ok:
         return 0
-    return seen.count(*_TURNED_AWAY, *_SILENT)
+    return seen.count(*_TOLD) + (0 if _not_asked(seen) else seen.count(*_SILENT))
 
 
-def _client_certificate_expired(seen: Observations) -> _Finding | None:
-    outcome, client = Outcome.CLIENT_CERTIFICATE_EXPIRED, seen.client
-    told, silent = seen.count(outcome), _perhaps_turned_away(seen)
-    facts = {"not_after": f"{client.not_after:%Y-%m-%d %H:%M} UTC" if client else "?"}
-    if silent and client and client.not_after < seen.now:
-        evidence = f"it ended {facts['not_after']}; {seen.sample(*_TURNED_AWAY, *_SILENT)}"
-        return _Finding("certain", evidence, silent, facts)
-    return _Finding("likely", seen.sample(outcome), told, facts) if told else None
-
-
-def _client_certificate_not_yet_valid(seen: Observations) -> _Finding | None:
-    count, client = _perhaps_turned_away(seen), seen.client
-    if not count or not client or client.not_before <= seen.now:
-        return None
-    begins = f"{client.not_before:%Y-%m-%d %H:%M} UTC"
-    evidence = f"it begins {begins}; {seen.sample(*_TURNED_AWAY, *_SILENT)}"
-    return _Finding("certain", evidence, count, {"not_before": begins})
-
-
-def _client_certificate_outdated(seen: Observations) -> bool:
+def _outdated(seen: Observations) -> bool:
     client = seen.client
     return client is not None and not client.not_before <= seen.now <= client.not_after
 
 
-def _client_certificate_foreign(seen: Observations) -> bool:
+def _foreign(seen: Observations) -> bool:
     """The server names the CAs that it accepts, and the certificate's issuer is none of them.
 
     Not certain: the names may be of a root, and the issuer an intermediate under it.
     """
     client, greeting = seen.client, seen.greeting
-    return bool(
-        client
-        and greeting
-        and greeting.accepted_cas
-        and client.issuer_der not in greeting.accepted_cas
-    )
+    if client is None or greeting is None or not greeting.accepted_cas:
+        return False
+    return client.issuer_der not in greeting.accepted_cas
 
 
-def _certificate_not_asked(seen: Observations) -> bool:
-    """The server does not even ask, so it is not for the certificate that it closes."""
-    return seen.greeting is not None and not seen.greeting.certificate_asked
+def _client_certificate_expired(seen: Observations) -> _Finding | None:
+    outcome, client = Outcome.CLIENT_CERTIFICATE_EXPIRED, seen.client
+    told, suspected = seen.count(outcome), _turned_away(seen)
+    facts = {"not_after": f"{client.not_after:%Y-%m-%d %H:%M} UTC" if client else "?"}
+    if suspected and client and client.not_after < seen.now:
+        evidence = f"it ended {facts['not_after']}; {seen.sample(*_TOLD, *_SILENT)}"
+        return _Finding("certain", evidence, suspected, facts)
+    return _Finding("likely", seen.sample(outcome), told, facts) if told else None
+
+
+def _client_certificate_not_yet_valid(seen: Observations) -> _Finding | None:
+    suspected, client = _turned_away(seen), seen.client
+    if not suspected or not client or client.not_before <= seen.now:
+        return None
+    begins = f"{client.not_before:%Y-%m-%d %H:%M} UTC"
+    evidence = f"it begins {begins}; {seen.sample(*_TOLD, *_SILENT)}"
+    return _Finding("certain", evidence, suspected, {"not_before": begins})
 
 
 def _client_certificate_unknown_ca(seen: Observations) -> _Finding | None:
-    outcome = Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA
-    told = seen.count(outcome)
-    suspected = 0 if _client_certificate_outdated(seen) else _perhaps_turned_away(seen)
-    foreign = _client_certificate_foreign(seen)
-    if not told and not (suspected and foreign):
+    told = seen.count(Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA)
+    foreign = _foreign(seen)
+    suspected = _turned_away(seen) if foreign and not _outdated(seen) else 0
+    if not told and not suspected:
         return None
     accepted = ", ".join(map(ca_name, seen.greeting.accepted_cas)) if seen.greeting else ""
     facts = {"issuer": seen.client.issuer if seen.client else "?", "accepted": accepted or "?"}
-    evidence = seen.sample(outcome, *_TURNED_AWAY, *_SILENT)
+    evidence = seen.sample(Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA, *_TOLD, *_SILENT)
     if foreign:
         evidence += f"; issued by {facts['issuer']}, accepted are: {accepted}"
     return _Finding("certain" if told else "likely", evidence, told or suspected, facts)
 
 
 def _client_certificate_missing(seen: Observations) -> _Finding | None:
-    if seen.client is not None:
+    told, suspected = seen.count(Outcome.CLIENT_CERTIFICATE_MISSING), _turned_away(seen)
+    if seen.client is not None or not (told or suspected):
         return None
-    told = seen.count(Outcome.CLIENT_CERTIFICATE_MISSING)
-    suspected = _perhaps_turned_away(seen)
     if told:
         return _Finding("certain", seen.sample(Outcome.CLIENT_CERTIFICATE_MISSING), told)
-    if not suspected or _certificate_not_asked(seen):
-        return None
-    evidence = seen.sample(*_TURNED_AWAY, *_SILENT)
+    evidence = seen.sample(*_TOLD, *_SILENT)
     if seen.greeting:
         return _Finding("likely", f"the server asks for one; {evidence}", suspected)
     return _Finding("possible", evidence, suspected)
 
 
 def _client_certificate_refused(seen: Observations) -> _Finding | None:
-    if seen.client is None or _client_certificate_outdated(seen):
-        return None
-    told_so = (Outcome.CLIENT_CERTIFICATE_REFUSED, Outcome.CLIENT_CERTIFICATE_MISSING)
-    if (told := seen.count(*told_so)) and not (
-        _client_certificate_foreign(seen) and not seen.tally.ok
-    ):
+    """What remains when neither date nor CA explains it."""
+    explained = not seen.tally.ok and (_outdated(seen) or _foreign(seen))
+    told_so = [Outcome.CLIENT_CERTIFICATE_REFUSED]
+    if seen.client is not None:
+        told_so.append(Outcome.CLIENT_CERTIFICATE_MISSING)
+    if (told := seen.count(*told_so)) and not explained:
         return _Finding("certain", seen.sample(*told_so), told)
-    silent = 0 if seen.tally.ok else seen.count(*_SILENT)
-    if not silent or _certificate_not_asked(seen) or _all_abnormal(seen):
-        return None
-    if _client_certificate_foreign(seen):
+    suspected = _turned_away(seen) and seen.count(*_SILENT)
+    if explained or not suspected or seen.client is None or _all_abnormal(seen):
         return None
     if seen.health:
-        evidence = f"backends are healthy; {seen.sample(*_SILENT)}"
-        return _Finding("likely", evidence, silent)
-    return _Finding("possible", seen.sample(*_SILENT), silent)
+        evidence = f"not every backend is down; {seen.sample(*_SILENT)}"
+        return _Finding("likely", evidence, suspected)
+    return _Finding("possible", seen.sample(*_SILENT), suspected)
 
 
 # Backends
@@ -310,13 +301,13 @@ def _all_backends_down(seen: Observations) -> _Finding | None:
     facts = {"health": _health_text(seen.health) or "?"}
     if answerless and _all_abnormal(seen):
         return _Finding("certain", f"health: {facts['health']}", answerless, facts)
-    if not silent or seen.health or _client_certificate_outdated(seen):
+    if not silent:
         return None
-    if _client_certificate_foreign(seen):
-        return None
-    if _certificate_not_asked(seen):
+    if _not_asked(seen):
         evidence = f"no client certificate is asked for; {seen.sample(*_SILENT)}"
-        return _Finding("likely", evidence, silent, facts)
+        return _Finding("possible" if seen.health else "likely", evidence, silent, facts)
+    if seen.health or _outdated(seen) or _foreign(seen):
+        return None
     spoken = next((found for found in seen.refusals if found.alert), None)
     if spoken:
         evidence = f"strangers are refused in words ({spoken.evidence}), and this was silent"

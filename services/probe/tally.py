@@ -292,7 +292,10 @@ def share_interval(count: int, total: int, z: float) -> tuple[float, float]:
     scale = 1 + z * z / total
     middle = (share + z * z / (2 * total)) / scale
     half = z / scale * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # At the ends the interval reaches 0 and 1 exactly; rounding must not say otherwise.
+    low = middle - half if count else 0.0
+    high = middle + half if count < total else 1.0
+    return low, high
 
 
 CHANCE_Z = 4.0

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from services.problem import Exit, Problem
 
@@ -71,12 +72,14 @@ class Target:
     def request(self) -> bytes:
         """The one request, asking for a fresh connection each time."""
         host = f"[{self.name}]" if ":" in self.name else self.name.encode("idna").decode("ascii")
+        path = quote(self.path, safe=_ASCII)
         return (
-            f"GET {self.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: nlb-mtls\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: nlb-mtls\r\n"
             "Accept: */*\r\nConnection: close\r\n\r\n"
         ).encode("ascii")
 
 
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _UNSAFE = re.compile(r"[^\x21-\x7e\u00a1-\uffff]")
 """Blanks and control characters: they would end a line of the request."""
 

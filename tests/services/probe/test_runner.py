@@ -29,7 +29,6 @@ from tests.services.probe.faulty import over_tls, serving, until_gone
 from tests.services.probe.nginx import Nginx, eventually
 from tests.services.probe.test_engine import target
 
-
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
