@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from services import disk
-from services.problem import Problem
+from services.problem import Exit, Problem
 
 _READY_S = 30
 """How long a lab may take to say that it is ready; it takes about one."""
@@ -38,6 +38,15 @@ class LabSettings:
 
     backends: int = 2
     faults: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Raise Problem `lab.unknown-fault` for a fault that is none, before anything is begun."""
+        from services.lab.faults import FAULTS
+
+        for name in self.faults:
+            if name not in FAULTS:
+                known = ", ".join(sorted(FAULTS))
+                raise Problem("lab.unknown-fault", fault=name, known=known, exit=Exit.USAGE)
 
     def words(self) -> list[str]:
         faults = [word for name in self.faults for word in ("--fault", name)]

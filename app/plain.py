@@ -199,6 +199,8 @@ class Plain:
                 typed = self.dialogue.secret(ask.label)
             else:
                 shown = say("plain.default", default=default) if default else ""
+                if not default and not ask.required:
+                    shown = say("plain.no-default")
                 typed = self.dialogue.line(say("plain.ask", label=ask.label, default=shown))
             if typed.isascii() and typed.isdigit() and 1 <= int(typed[:4]) <= len(choices):
                 return choices[int(typed) - 1].value

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def run(options: Options, console: Console, home: Path) -> int:
-    """Raises Problem, Interrupted."""
+    """Raises Problem (`lab.unknown-fault` with exit 2), Interrupted."""
+    if options.fault:
+        from app.lab_process import LabSettings
+
+        LabSettings(options.backends, tuple(options.fault)).check()
 
     def wiring() -> Wiring:
         from app.lab_process import LabSettings

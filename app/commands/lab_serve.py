@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.console import Console
+from app.lab_process import LabSettings
 from app.options import Options
 from services.problem import Exit
 
@@ -13,6 +14,7 @@ def run(options: Options, console: Console, home: Path) -> Exit:
     """One JSON line on stdout when everything listens, then nothing. Raises Problem."""
     from services.lab.serve import serve
 
+    LabSettings(options.backends, tuple(options.fault)).check()
     serve(
         Path(options.dir) if options.dir is not None else None,
         options.port,

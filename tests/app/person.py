@@ -34,6 +34,20 @@ class Person:
         start, self._seen = self._seen, found + len(text)
         return self.shown[start:found]
 
+    def sees_any(self, *texts: str) -> int:
+        """Wait for the first of `texts` to appear; which one it was."""
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            places = [(self.shown.find(text, self._seen), each) for each, text in enumerate(texts)]
+            found = min((place for place in places if place[0] >= 0), default=None)
+            if found is not None:
+                self._seen = found[0] + len(texts[found[1]])
+                return found[1]
+            assert time.monotonic() < deadline, f"none of {texts} came:\n{self.shown}"
+            assert self._read(0.1) or self._process.poll() is None, (
+                f"it ended before any of {texts}:\n{self.shown}"
+            )
+
     def types(self, line: str) -> None:
         """Type a line and Enter."""
         os.write(self._terminal, line.encode() + b"\n")

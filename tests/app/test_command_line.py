@@ -291,12 +291,12 @@ def test_bash_completes_commands_and_sessions(toy: Program, tmp_path: Path) -> N
     script = tmp_path / "completion.bash"
     script.write_text(toy.run("--print-completion", "bash").out)
     ask = (
-        f"source {script}; COMP_WORDS=(nlb-mtls WORDS); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); "
+        f"source {script}; COMP_WORDS=(nlb-mtls @WORDS@); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); "
         "_shtab_nlb_mtls; printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     for words, wanted in (("ver", "verify"), ("status ''", session)):
         ran = subprocess.run(
-            [bash, "--norc", "-c", ask.replace("WORDS", words)],
+            [bash, "--norc", "-c", ask.replace("@WORDS@", words)],
             capture_output=True,
             text=True,
             check=True,
