@@ -295,12 +295,12 @@ def _serve(
     err = _Output(channel.sendall_stderr)
     if terminal:
         shown = CrLf(out)
-        shell = host.shell((source, shown, shown), stop, environment)
-        if script is None:
-            with suppress(Stopped, BrokenPipeError):
-                return interact(shell, LineEditor(source, shown).line)
-            return INTERRUPTED
-        return run(shell, script)
+        if script is not None:
+            return run(host.shell((source, shown, shown), stop, environment), script)
+        editor = LineEditor(source, shown)
+        with suppress(Stopped, BrokenPipeError):
+            return interact(host.shell((editor, shown, shown), stop, environment), editor)
+        return INTERRUPTED
     shell = host.shell((source, out, err), stop, environment)
     # Without a terminal an interactive shell is one that reads its script from its input.
     return run(shell, "exec sh -s" if script is None else script)

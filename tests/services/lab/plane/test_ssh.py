@@ -264,6 +264,12 @@ def test_interactive_shell_on_a_terminal(plane: Plane) -> None:
         channel.sendall(b"\x03")
         channel.sendall(b"\r}\r")
         read_until(b"bad substitution")
+        channel.sendall(b"cat > /tmp/typed\rone\rtwo\r\x04wc -l < /tmp/typed\r")
+        read_until(b"]# wc -l < /tmp/typed\r\n2\r\n")
+        channel.sendall(b"sleep 1000\r")
+        read_until(b"sleep 1000\r\n")
+        channel.sendall(b"\x03echo $?\r")
+        read_until(b"^C\r\n[root@ECS01 etc]# echo $?\r\n130\r\n")
         channel.sendall("é\x7fexit 7\r".encode())
         assert channel.recv_exit_status() == 7
 
