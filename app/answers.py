@@ -120,12 +120,13 @@ def read(path: Path, vocabulary: Vocabulary) -> list[Answer]:
 
 def give(walk: Walk, answers: Sequence[Answer]) -> None:
     """Hand the answers to the walk. Raises Problem, with the place of the answer as evidence."""
-    for answer in answers:
-        try:
-            walk.answer(answer.name, answer.value)
-        except Problem as problem:
-            problem.evidence = "; ".join(filter(None, (problem.evidence, answer.source)))
-            raise
+    with walk.together():
+        for answer in answers:
+            try:
+                walk.answer(answer.name, answer.value)
+            except Problem as problem:
+                problem.evidence = "; ".join(filter(None, (problem.evidence, answer.source)))
+                raise
 
 
 def _from_words(options: Options, vocabulary: Vocabulary) -> Iterator[Answer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -180,6 +180,10 @@ class Walk:
         if self.session.answers.get(name) != value:
             self._record(Answered(time=self._time(), name=name, value=value))
 
+    def together(self) -> AbstractContextManager[None]:
+        """Keep the answers that are given during the block all at once, or none of them."""
+        return self._store.together()
+
     def ask(self, name: str) -> Ask | None:
         """The ask with this name; None for the free ones (`hosts.<name>.…`).
 
@@ -212,22 +216,23 @@ class Walk:
     def unsettled(self, step: Step, stop: Stop) -> list[str]:
         """Settle what can be; the names of the asks that have no answer and no default."""
         missing = []
-        for ask in step.ASKS:
-            session = self.session
-            if ask.kind == "secret" or not ask.when(session):
-                continue
-            value = session.answers.get(ask.name)
-            if value is None:
-                value = ask.default(session)
-            if value is None and ask.choices is not None:
-                offered = self.choices(ask, stop)
-                if len(offered) == 1:
-                    value = offered[0].value
-            if value is None:
-                if ask.required:
-                    missing.append(ask.name)
-                continue
-            self.answer(ask.name, value)
+        with self._store.together():
+            for ask in step.ASKS:
+                session = self.session
+                if ask.kind == "secret" or not ask.when(session):
+                    continue
+                value = session.answers.get(ask.name)
+                if value is None:
+                    value = ask.default(session)
+                if value is None and ask.choices is not None:
+                    offered = self.choices(ask, stop)
+                    if len(offered) == 1:
+                        value = offered[0].value
+                if value is None:
+                    if ask.required:
+                        missing.append(ask.name)
+                    continue
+                self.answer(ask.name, value)
         return missing
 
     # preview
@@ -264,21 +269,22 @@ class Walk:
                 yield Line("+", action, deed=known)
 
     def superseded(self, step: Step) -> tuple[Deed, ...]:
-        """Deeds of this step and later ones that no longer fit the answers, newest first.
+        """What acting on `step` takes away first, newest first.
 
-        Dependencies point backwards only, so the first deed of `step` that is no longer wished
-        takes with it everything that it or a later step did afterwards.
+        That is its deeds that no longer fit the answers, and every later deed, of whatever step,
+        that was made with one of those: whose parameters name the resource.
         """
         session = self.session
         if step.NAME not in session.seen:
             return ()
         wished = {action.id: _params(action) for action in step.plan(session)}
-        names = [each.NAME for each in self.steps]
-        later = names[names.index(step.NAME) :]
-        for index, deed in enumerate(session.deeds):
-            if deed.step == step.NAME and wished.get(deed.id) != deed.params:
-                return tuple(each for each in session.deeds[index:] if each.step in later)[::-1]
-        return ()
+        going: list[Deed] = []
+        for deed in session.deeds:
+            unwished = deed.step == step.NAME and wished.get(deed.id) != deed.params
+            named = set(_texts(deed.params))
+            if unwished or any(gone.resource in named for gone in going if gone.resource):
+                going.append(deed)
+        return tuple(reversed(going))
 
     # act
 
@@ -387,14 +393,19 @@ class Walk:
     def state(self, step: Step) -> State:
         """How the step stands, from the session alone.
 
-        A proof holds only as long as what came before it stands.
+        A proof holds only as long as what came before it stands as it stood then.
         """
         session = self.session
         if self.superseded(step):
             return "outdated"
         proved = session.proofs.get(step.NAME)
         before = self.steps[: self.steps.index(step)]
-        if proved is not None and all(self.state(each) in SETTLED for each in before):
+        names = {step.NAME, *(each.NAME for each in before)}
+        if (
+            proved is not None
+            and all(self.state(each) in SETTLED for each in before)
+            and all(deed.revision < proved.revision for deed in session.deeds if deed.step in names)
+        ):
             if proved.passed:
                 return "done"
             return "attention" if proved.accepted else "failed"
@@ -566,3 +577,15 @@ def _quietly_found(action: Action, here: Here) -> steps_.Result | None:
         return action.find(here)
     except Problem:
         return None
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in an action's parameters, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)

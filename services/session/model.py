@@ -28,6 +28,8 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     resource: str = ""
     facts: dict[str, str] = {}
     before: dict[str, str] = {}
+    revision: int = 0
+    """The session's when this last changed."""
 
 
 class Proved(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,8 @@ class Proved(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool = False
     """The person chose to go on without a pass."""
     result: dict[str, Any] = {}
+    revision: int = 0
+    """The session's when it was proven: what was done later, it says nothing of."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="entry"):
@@ -151,13 +155,20 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             case Looked():
                 return replace(new, seen={**new.seen, entry.step: entry.facts})
             case Begun() | Adopted():
-                deeds = (*_without(new.deeds, entry.deed.id), entry.deed)
+                deed = replace(entry.deed, revision=new.revision)
+                deeds = (*_without(new.deeds, deed.id), deed)
                 return replace(new, deeds=deeds)
             case Done():
                 return replace(
                     new,
                     deeds=tuple(
-                        replace(deed, state="done", resource=entry.resource, facts=entry.facts)
+                        replace(
+                            deed,
+                            state="done",
+                            resource=entry.resource,
+                            facts=entry.facts,
+                            revision=new.revision,
+                        )
                         if deed.id == entry.id
                         else deed
                         for deed in new.deeds
@@ -178,6 +189,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
                     time=entry.time,
                     accepted=entry.accepted,
                     result=entry.result,
+                    revision=new.revision,
                 )
                 return replace(new, proofs={**new.proofs, entry.step: proved})
 

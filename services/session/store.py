@@ -62,15 +62,36 @@ class Store:
     def __init__(self, folder: Folder, session: Session) -> None:
         self.folder = folder
         self.session = session
+        self._held_back: list[bytes] | None = None
 
     def record(self, entry: AnyEntry) -> Session:
         """Put `entry` on disk, then into the session. Raises Problem (room `disk`) if it cannot."""
         session = self.session.after(entry)
         line = msgspec.json.encode(_Line(session.revision, entry)) + b"\n"
-        disk.append(self.folder.journal, line)
-        disk.write(self.folder.snapshot, msgspec.json.format(msgspec.json.encode(session)) + b"\n")
+        if self._held_back is None:
+            self._write(line, session)
+        else:
+            self._held_back.append(line)
         self.session = session
         return session
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is recorded during the block in one piece: a kill leaves all of it or none."""
+        if self._held_back is not None:
+            yield
+            return
+        self._held_back = []
+        try:
+            yield
+        finally:
+            lines, self._held_back = self._held_back, None
+            if lines:
+                self._write(b"".join(lines), self.session)
+
+    def _write(self, lines: bytes, session: Session) -> None:
+        disk.append(self.folder.journal, lines)
+        disk.write(self.folder.snapshot, msgspec.json.format(msgspec.json.encode(session)) + b"\n")
 
 
 class Sessions:

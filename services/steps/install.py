@@ -72,11 +72,8 @@ class InstallFiles(Action):
         wanted = _digests_of(_material(here))
         if wanted and there.mode == 0o700 and wanted.items() <= _digests(there).items():
             return self._result()
-        return None
-
-    def before(self, here: Here) -> Facts:
-        there = _listing(here, self.host, self.directory)
-        if present := sorted(set(FILES) & set(_digests(there))):
+        present = sorted(set(FILES) & set(_digests(there)))
+        if present and here.session.deed(self.id) is None:
             raise Problem(
                 "install.files-there",
                 evidence=", ".join(present),
@@ -84,6 +81,10 @@ class InstallFiles(Action):
                 directory=self.directory,
                 exit=Exit.REFUSED,
             )
+        return None
+
+    def before(self, here: Here) -> Facts:
+        there = _listing(here, self.host, self.directory)
         return {
             "made": "\n".join(there.missing),
             **{f"sha256.{name}": digest for name, digest in _digests_of(_material(here)).items()},

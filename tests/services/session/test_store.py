@@ -94,6 +94,18 @@ def test_a_journal_ahead_of_its_snapshot_wins(tmp_path: Path) -> None:
     assert sessions.read() == after
 
 
+def test_what_is_recorded_together_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    with sessions.create("lab") as store:
+        alone = sessions.read()
+        with store.together():
+            store.record(Answered(time=NOW, name="a", value="x"))
+            store.record(Answered(time=NOW, name="b", value="y"))
+            assert sessions.read() == alone
+        assert sessions.read() == store.session
+    assert store.session.answers == {"a": "x", "b": "y"}
+
+
 def test_a_broken_snapshot_is_moved_aside_and_rebuilt_from_the_journal(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path)
     with sessions.create("lab") as store:
