@@ -70,8 +70,8 @@ class Front:
     async def open(self) -> None:
         """Listen. Raises `Problem` when the port is gone."""
         loop = asyncio.get_running_loop()
-        self._health.watch(self._listener.targets, enabled=self._listener.health_check)
         self._server = await loop.create_server(self._greet, sock=self._port.listen(), backlog=1024)
+        self._health.watch(self._listener.targets, enabled=self._listener.health_check)
         self._sweeper = asyncio.create_task(self._sweep())
 
     def become(self, listener: Listener) -> None:

@@ -22,6 +22,8 @@ _WANTED = "/etc/systemd/system/multi-user.target.wants/nginx.service"
 _PID_FILE = "/run/nginx.pid"
 _LOG = "/var/log/nginx/access.log"
 
+_ERROR_LOG = "/var/log/nginx/error.log"
+
 _PATIENCE_S = 10.0
 """How long a command waits for the event loop to start or stop the server."""
 
@@ -89,8 +91,10 @@ class Nginx:
         make(self._root)
         if not self._files.exists(_CONFIGURATION):
             write(_CONFIGURATION, self._configuration().encode())
-        if not any(self._files.exists(f"{self._root}/{name}") for name in ("index.html",)):
+        if not self._files.exists(f"{self._root}/index.html"):
             write(self._page, _DEFAULT_PAGE.encode())
+        if not self._files.exists(_ERROR_LOG):
+            write(_ERROR_LOG, b"", 0o640)
         write(_UNIT, b"[Unit]\nDescription=The nginx HTTP and reverse proxy server\n")
         write(NGINX, b"\x7fELF\0", 0o755)
 
@@ -134,16 +138,13 @@ class Nginx:
             return f'unexpected end of file, expecting "}}" in {_CONFIGURATION}:{line}'
         return ""
 
-    def start(self) -> None:
+    def start(self) -> bool:
         self._files.make_dirs("/run")
         self._files.write(_PID_FILE, f"{PID}\n".encode())
-        try:
-            self._in_loop()
-        except Problem:
-            self._files.remove(_PID_FILE)
-            raise
-        if self._down():
-            raise Problem("lab.port-taken", port=self._port.number)
+        if self._in_loop():
+            return self.running
+        self._files.remove(_PID_FILE)
+        return False
 
     def stop(self) -> None:
         if self._files.exists(_PID_FILE):
@@ -174,8 +175,13 @@ class Nginx:
             self._server = None
             self._pages.close()
 
-    def _in_loop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.reconcile(), self._loop).result(_PATIENCE_S)
+    def _in_loop(self) -> bool:
+        """Reconcile, from a command's thread; false when that cannot be done."""
+        try:
+            asyncio.run_coroutine_threadsafe(self.reconcile(), self._loop).result(_PATIENCE_S)
+        except (Problem, TimeoutError):
+            return False
+        return True
 
     def _configuration(self) -> str:
         return (

@@ -27,8 +27,8 @@ class WebServer(Protocol):
         """What `nginx -t` finds wrong with the configuration; empty when it is fine."""
         ...
 
-    def start(self) -> None:
-        """Raises `Problem` when the port was taken by another process of this computer."""
+    def start(self) -> bool:
+        """Whether it runs now; it cannot when another process of this computer has its port."""
         ...
 
     def stop(self) -> None: ...

@@ -403,3 +403,11 @@ def test_listener_is_plain_data(plane: Plane) -> None:
     assert plane.listener() == plane.listener()
     assert isinstance(hash(plane.listener()), int)
     assert isinstance(plane.listener(), Listener)
+
+
+@pytest.mark.parametrize("version", ["-tls1", "-tls1_1", "-tls1_2"])
+def test_weakest_policy_really_takes_old_clients(plane: Plane, version: str) -> None:
+    versions = ("TLSv1.0", "TLSv1.1", "TLSv1.2")
+    plane.apply(plane.listener(tls_versions=versions, ciphers=("ECDHE-ECDSA-AES128-SHA",)))
+    shown = s_client(plane, version, "-cipher", "ALL:@SECLEVEL=0")
+    assert "Cipher is ECDHE-ECDSA-AES128-SHA" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -131,3 +132,21 @@ def test_big_input_is_hashed_as_it_comes(plane: Plane) -> None:
     content = b"x" * (3 << 20)
     ran = plane.run("ECS01", "cat | tee /tmp/big | sha256sum | cut -c 1-64", stdin=content)
     assert ran.stdout.decode().strip() == hashlib.sha256(content).hexdigest()
+
+
+def test_web_server_whose_port_was_taken_does_not_start(plane: Plane) -> None:
+    plane.run("ECS03", "yum install -y -q nginx; systemctl start nginx; systemctl stop nginx")
+    plane.thread.call(plane.host("ECS03").close())
+    with socket.create_server(plane.host("ECS03").web_address):
+        plane.thread.call(plane.host("ECS03").start())
+        ran = plane.run("ECS03", "systemctl start nginx; echo $?; systemctl is-active nginx")
+        assert ran.stdout == b"1\ninactive\n"
+        assert b"Job for nginx.service failed" in ran.stderr
+    assert plane.run("ECS03", "systemctl start nginx; curl -s localhost").status == 0
+
+
+def test_room_on_the_disk_is_told(plane: Plane) -> None:
+    lines = plane.run("ECS01", "df -Pk /tmp").stdout.decode().splitlines()
+    assert len(lines) == 2
+    assert int(lines[1].split()[3]) > 0
+    assert plane.run("ECS01", "df /no").status == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from datetime import UTC, datetime
 from getopt import gnu_getopt
@@ -163,6 +164,21 @@ def which(process: Process, arguments: list[str]) -> int:
     return status
 
 
+def df(process: Process, arguments: list[str]) -> int:
+    """`df [-Pkh] [PATH…]`: the disk is this computer's, and so is the room that it has."""
+    names = gnu_getopt(arguments, "PkhTm")[1]
+    lines = ["Filesystem     1024-blocks      Used Available Capacity Mounted on\n"]
+    for name in names or ["/"]:
+        process.files.stat(name, process.cwd)
+        usage = shutil.disk_usage(process.files.real(name, process.cwd))
+        total, free = usage.total // 1024, usage.free // 1024
+        share = 100 - free * 100 // max(total, 1)
+        numbers = f"{total:11} {total - free:9} {free:9} {share:7}%"
+        lines.append(f"/dev/vda1      {numbers} /\n")
+    process.out("".join(lines))
+    return 0
+
+
 def nproc(process: Process, arguments: list[str]) -> int:
     """`nproc`."""
     process.out("2\n")
@@ -218,6 +234,7 @@ def sh(process: Process, arguments: list[str]) -> int:
 PROGRAMS: dict[str, Program] = {
     "bash": sh,
     "date": date,
+    "df": df,
     "env": env,
     "hostname": hostname,
     "id": id_,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from getopt import gnu_getopt
 
 from services.lab.hosts.shell.machine import Process, Program
-from services.problem import Problem
 
 VERSION = "1.20.1"
 PID = 1023
@@ -116,14 +115,8 @@ def _start(process: Process) -> int:
     web = process.machine.web
     if web.running:
         return 0
-    why = web.complaint()
-    if not why:
-        try:
-            web.start()
-        except Problem:
-            why = "the address is already in use"
-        else:
-            return 0
+    if not web.complaint() and web.start():
+        return 0
     process.err(
         "Job for nginx.service failed because the control process exited with error code.\n"
         'See "systemctl status nginx.service" and "journalctl -xe" for details.\n'
