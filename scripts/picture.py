@@ -32,10 +32,10 @@ async def take(home: Path) -> None:
             if "Listener · preview" in _text(picture) and picture != taken:
                 taken = keep("preview.svg", picture)
             await pilot.press("enter")
-            await asyncio.sleep(0.3)
+            await pilot.pause(0.3)
         while "PASS" not in _text(app.export_screenshot()):
-            await asyncio.sleep(0.2)
-        await asyncio.sleep(6)  # for the sparkline to have something to show
+            await pilot.pause(0.2)
+        await pilot.pause(6)  # for the sparkline to have something to show
         keep("live.svg", app.export_screenshot(title="nlb-mtls"))
 
 
