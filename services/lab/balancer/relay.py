@@ -125,6 +125,8 @@ class Passage(asyncio.Protocol):
             self._transport.resume_reading()
 
     def deliver(self, data: bytes) -> None:
+        if self._dismissed:
+            return
         self.active = self._loop.time()
         self._wire.seal(data)
         self._flush()
@@ -154,6 +156,8 @@ class Passage(asyncio.Protocol):
     def _dismiss(self) -> None:
         """Send what is left (an alert), then FIN, and read on, lest TCP reset it all away."""
         self._dismissed = True
+        if self._backend is not None:
+            self._backend.client_lost()
         self.deadline = self._loop.time() + LINGER_S
         self._flush()
         if self._transport is not None:
@@ -163,7 +167,8 @@ class Passage(asyncio.Protocol):
         self.deadline = None
         target = self._house.target()
         if target is None:
-            self._wire.finish()
+            with suppress(Refused):
+                self._wire.finish()
             self._dismiss()
             return
         # The client's bytes wait in its socket until there is somebody to read them.

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.lab.balancer import front
 from services.lab.balancer.balancer import Balancer
@@ -355,6 +357,33 @@ def test_backend_sees_that_the_client_has_gone(plane: Plane) -> None:
             secured.sendall(b"hello")
             until(lambda: bytes(backend.received) == b"hello")
         assert backend.closed.wait(5)
+
+
+def test_garbage_after_the_handshake_ends_the_connection_and_nothing_else(
+    plane: Plane, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = Backend(plane, b"x" * (1 << 20), after_eof=False)
+    with behind(plane, backend), connected(plane) as secured:
+        secured.sendall(b"hello")
+        until(lambda: bytes(backend.received) == b"hello")
+        socket.socket.sendall(secured, b"garbage" * 100)
+        with suppress(ssl.SSLError, ConnectionError):
+            while secured.recv(65536):
+                pass
+        assert backend.closed.wait(5)
+    assert caplog.records == []
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=30, deadline=None)
+def test_any_bytes_are_borne(plane: Plane, data: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", plane.port), 5) as plain:
+        plain.sendall(data)
+        plain.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionError):
+            while plain.recv(65536):
+                pass
+    assert not plane.balancer.health(443)
 
 
 def test_proxy_header_names_the_client(plane: Plane) -> None:

@@ -32,9 +32,9 @@ def test_commands_do_what_the_real_ones_do(plane: Plane, tmp_path: Path, line: s
         stdin=subprocess.DEVNULL,
         env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": "/root"},
     )  # fmt: skip
-    plane.run("ECS01", "rm -rf /work; mkdir /work")
-    ours = plane.run("ECS01", "cd /work\n" + script)
-    expected = theirs.stdout.replace(str(tmp_path), "/work")
+    plane.run("ECS01", "rm -rf /srv/try; mkdir -p /srv/try")
+    ours = plane.run("ECS01", "cd /srv/try\n" + script)
+    expected = theirs.stdout.replace(str(tmp_path), "/srv/try")
     assert ours.stdout.decode() == expected, ours.stderr.decode()
     assert ours.status == theirs.returncode
 

@@ -46,8 +46,8 @@ def by_bash(script: str, folder: Path) -> tuple[int, bytes]:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_do_what_bash_does(plane: Plane, tmp_path: Path, name: str) -> None:
     script = SCRIPTS[name]
-    plane.run("ECS01", "rm -rf /work; mkdir /work")
-    ours = plane.run("ECS01", "cd /work\n" + script)
+    plane.run("ECS01", "rm -rf /srv/try; mkdir -p /srv/try")
+    ours = plane.run("ECS01", "cd /srv/try\n" + script)
     status, stdout = by_bash(script, tmp_path)
     assert ours.stdout.decode() == stdout.decode(), ours.stderr
     assert ours.status == (1 if name == "unset is an error with -u" else status)
