@@ -125,6 +125,7 @@ class Assistant(App[int]):
 
     CSS = """
     * { scrollbar-size-vertical: 1; }
+    ToastRack { dock: top; align: right top; margin: 2 0 0 0; }
     Toast { padding: 0 1; }
     SearchIcon { display: none; }
     """

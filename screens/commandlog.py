@@ -20,10 +20,19 @@ class Entry:
     at: datetime
     action: str
     title: str
-    commands: Sequence[str]
+    equivalent: Sequence[str]
+    """What a person could have typed, as the action itself says."""
+    ran: list[str] = field(default_factory=list)
+    """The calls that it really made, where they are known."""
     state: State = "running"
     seconds: float = 0.0
-    status: str = ""
+    reads: bool = False
+    """It only looked."""
+
+    @property
+    def commands(self) -> Sequence[str]:
+        """What was run, in a shell's words."""
+        return self.ran or self.equivalent
 
     @property
     def lines(self) -> Sequence[str]:
@@ -53,38 +62,52 @@ class CommandLog:
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
+        self._phase = "", "act"
+        self._count = 0
 
     def hear(self, event: Event) -> None:
         """Take an event in, where it is about something that was run."""
         match event.event:
-            case "phase" if event.phase in ("act", "prove"):
-                self.groups.append(Group(event.step, event.phase))
+            case "phase":
+                self._phase = event.step, event.phase
             case "started":
-                commands = tuple(map(str, event.data.get("equivalent", ())))
+                equivalent = tuple(map(str, event.data.get("equivalent", ())))
                 title = str(event.data.get("title", ""))
-                phase = "undo" if event.status == "removing" else "act"
-                self._add(event, phase, Entry(event.time, event.action, title, commands))
+                if event.status == "removing":
+                    self._phase = event.step, "undo"
+                self._add(Entry(event.time, event.action, title, equivalent))
             case "command":
-                commands = (str(event.data.get("command", "")),)
-                entry = Entry(event.time, event.action, "", commands, state="done")
-                self._add(event, event.phase or "act", entry)
+                self._ran(event)
             case "done" | "problem":
                 self._end(event)
 
-    def _add(self, event: Event, phase: str, entry: Entry) -> None:
+    def _ran(self, event: Event) -> None:
+        """A call: part of the action that is under way, unless it only looks."""
+        command, reads = str(event.data.get("command", "")), bool(event.data.get("reads"))
+        running = next((each for each in self._entries() if each.state == "running"), None)
+        if running is not None and not reads:
+            running.ran.append(command)
+            return
+        entry = Entry(event.time, "", "", (command,), state="done", reads=reads)
+        entry.seconds = float(event.data.get("duration_s", 0.0))
+        self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
         last = self.groups[-1] if self.groups else None
-        if last is None or (last.step, last.phase) != (event.step, phase):
-            last = Group(event.step, phase)
+        if last is None or (last.step, last.phase) != self._phase:
+            last = Group(*self._phase)
             self.groups.append(last)
         last.entries.append(entry)
-        while sum(len(group.entries) for group in self.groups) > self.MOST:
-            del self.groups[0]
+        self._count += 1
+        while self._count > self.MOST and len(self.groups) > 1:
+            self._count -= len(self.groups.pop(0).entries)
+        if len(last.entries) > self.MOST:
+            del last.entries[: -self.MOST]
 
     def _end(self, event: Event) -> None:
         for entry in self._entries():
             if entry.action == event.action and entry.state == "running":
                 entry.state = "done" if event.event == "done" else "failed"
-                entry.status = event.status
                 entry.seconds = (event.time - entry.at).total_seconds()
                 return
 
@@ -97,9 +120,11 @@ class CommandLog:
         """Everything as a shell script, to read and to keep."""
         lines = ["#!/bin/sh", f"# {say('screens.log.script')}"]
         for group in self.groups:
-            if group.entries:
+            if any(not entry.reads for entry in group.entries):
                 lines += ["", f"# {group.title}"]
             for entry in group.entries:
+                if entry.reads:
+                    continue
                 lines += [f"# {entry.at:%Y-%m-%dT%H:%M:%SZ} {entry.title}".rstrip()]
                 lines += entry.commands
         return "\n".join(lines) + "\n"

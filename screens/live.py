@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -19,7 +20,7 @@ from textual.widgets import Static
 from screens.clipboard import Copy
 from screens.frame import Frame
 from screens.news import Ended, News
-from screens.spell import clock, count, moment, span
+from screens.spell import clock, count, fit, moment, span
 from screens.widgets.bars import sparkline
 from screens.widgets.keys import Key
 from screens.widgets.outcome import problem_words
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 STALE_AFTER_S = 10
 """Health that was asked for longer ago than this is dim and says its age."""
 
+SOON_S = 30 * 86400
+"""A certificate that ends sooner than this is told with the days that are left."""
+
 EVENTS_KEPT = 200
 
 _VERDICTS = {"pass": "✓", "fail": "✗", "": "▸"}
@@ -51,7 +55,7 @@ class LiveScreen(Frame[None]):
         & #live { height: 1fr; padding: 0 1; }
         & .line { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & .heading { color: $text-muted; }
-        & .block { height: auto; }
+        & .block { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
         & .gap { margin-top: 1; }
         & #wrong { height: auto; max-height: 6; color: $text-error; }
         & #wrong.-empty { display: none; }
@@ -188,7 +192,6 @@ class LiveScreen(Frame[None]):
         parts = [
             f"{_VERDICTS[live.verdict]} {words} {since}",
             f"https://{live.name}",
-            live.endpoint,
             say("screens.live.paused" if self._paused else "screens.live.fresh"),
         ]
         self.show_head(" · ".join(parts), lab=self._lab)
@@ -236,8 +239,9 @@ class LiveScreen(Frame[None]):
         parts = [f"{tally.tls_version or '-'} {tally.tls_cipher or ''}".strip()]
         if live.certificate_until:
             until = moment(live.certificate_until)
-            left = span((until - self._now()).total_seconds())
-            parts.append(say("screens.live.certificate", left=left, date=f"{until:%Y-%m-%d}"))
+            left = (until - self._now()).total_seconds()
+            key = "screens.live.certificate" if left > SOON_S else "screens.live.certificate-ends"
+            parts.append(say(key, left=span(left), date=f"{until:%Y-%m-%d}"))
         if self._is_stale(live) and live.health_at is not None:
             age = span((self._now() - live.health_at).total_seconds())
             parts.append(say("screens.live.stale", age=age))
@@ -246,7 +250,9 @@ class LiveScreen(Frame[None]):
     def _draw_wrong(self, live: Live, health: Sequence[HealthRow]) -> None:
         lines = [f"✗ {row.name} {row.words}" for row in health if not row.well and row.reason][:2]
         lines += [
-            f"✗ {each.cause} {each.remedy}" for each in live.diagnosis if each.severity == "error"
+            f"✗ {each.cause()}\n→ {each.remedy()}"
+            for each in live.diagnosis
+            if each.severity == "error"
         ][:2]
         if not live.diagnosis:
             lines += [
@@ -304,26 +310,35 @@ def _spoken(outcome: str) -> str:
     return str(outcome).replace("-", " ")
 
 
+def _stranger(name: str) -> str:
+    return say(f"screens.live.refusal.{name.replace('_', '-')}")
+
+
 def _refused(live: Live) -> Content:
     if not live.refusals:
         return Content.styled(say("screens.live.not-yet-refused"), "dim")
-    lines = [Content.styled(say("screens.live.refused"), "dim")]
+    all_refused = all(each.refused for each in live.refusals)
+    heading = say("screens.live.refused" if all_refused else "screens.live.strangers")
+    lines = [Content.styled(heading, "dim")]
+    width = max(cell_len(_stranger(each.name)) for each in live.refusals)
     for each in live.refusals:
         sign = "?" if each.refused is None else "✓" if each.refused else "✗"
-        name = say(f"screens.live.refusal.{each.name.replace('_', '-')}")
+        name = _stranger(each.name)
         style = "" if each.refused else "bold $text-error"
-        lines.append(Content.assemble((f"{sign} {name:<32}", style), (each.evidence, "dim")))
+        lines.append(
+            Content.assemble((f"{sign} {fit(name, width)} ", style), (each.evidence, "dim"))
+        )
     return Content("\n").join(lines)
 
 
 def _details(live: Live) -> Content:
     """Everything that the screen has no room for."""
-    parts: list[tuple[str, str] | str] = []
+    parts: list[tuple[str, str] | str] = [(f"https://{live.name} → {live.endpoint}\n\n", "bold")]
     for each in live.diagnosis:
         sign = "✗" if each.severity == "error" else "!"
         parts += [
-            (f"{sign} {each.cause}\n", "bold"),
-            f"→ {each.remedy}\n",
+            (f"{sign} {each.cause()}\n", "bold"),
+            f"→ {each.remedy()}\n",
             (f"  {each.code} · {each.confidence} · {each.evidence}\n\n", "dim"),
         ]
     for row in health_rows(live.health, live.names):

@@ -42,6 +42,7 @@ class LogScreen(Frame[None]):
         Binding("c", "copy_line", show=False, id="copy-line"),
         Binding("C", "copy_group", show=False, id="copy-group"),
         Binding("w", "save", show=False, id="save-log"),
+        Binding("f", "fold", show=False, id="fold-log"),
         Binding("slash", "filter", show=False, id="filter-log"),
     ]
     HELP_KEY = "log"
@@ -51,6 +52,7 @@ class LogScreen(Frame[None]):
         self._commands = log
         self._news = news
         self._shown: list[tuple[Group, Entry] | None] = []
+        self._folded = True
 
     def body(self) -> ComposeResult:
         with Vertical(id="log"):
@@ -85,9 +87,15 @@ class LogScreen(Frame[None]):
             if entries:
                 lines.append(Option(Content.styled(group.title, "bold"), disabled=True))
                 self._shown.append(None)
+            looks = [entry for entry in entries if entry.reads]
+            if looks and self._folded:
+                words = say("screens.log.reads", count=len(looks))
+                lines.append(Option(Content.styled(f"· {words}", "dim"), disabled=True))
+                self._shown.append(None)
             for entry in entries:
-                lines.append(Option(self._line(entry)))
-                self._shown.append((group, entry))
+                if not (entry.reads and self._folded):
+                    lines.append(Option(self._line(entry)))
+                    self._shown.append((group, entry))
         options.clear_options()
         options.add_options(lines)
         if lines:
@@ -117,9 +125,9 @@ class LogScreen(Frame[None]):
             Key("c", say("screens.key.copy"), "copy_line"),
             Key("C", say("screens.key.copy-group"), "copy_group"),
             Key("w", say("screens.key.save"), "save"),
+            Key("f", say("screens.key.fold"), "fold"),
             Key("/", say("screens.key.filter"), "filter"),
             Key("Esc", say("screens.key.back"), "back"),
-            Key("F1", say("screens.key.help"), "app.help"),
         )
 
     def action_copy_line(self) -> None:
@@ -128,12 +136,19 @@ class LogScreen(Frame[None]):
 
     def action_copy_group(self) -> None:
         if (selected := self._selected()) is not None:
-            lines = [line for entry in selected[0].entries for line in entry.lines]
+            lines = [
+                line for entry in selected[0].entries if not entry.reads for line in entry.lines
+            ]
             self.post_message(Copy("\n".join(lines)))
 
     def action_save(self) -> None:
         """Keep the whole log as `commands.sh`, and put it on the clipboard as well."""
         self.post_message(Copy(self._commands.script(), "commands.sh"))
+
+    def action_fold(self) -> None:
+        """Show or fold what only looked at the world."""
+        self._folded = not self._folded
+        self._fill()
 
     def action_filter(self) -> None:
         field = self.query_one(Input)

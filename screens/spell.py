@@ -27,6 +27,8 @@ def span(seconds: float) -> str:
 
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago `moment` was."""
+    if (now - moment).total_seconds() < 2:
+        return say("screens.span.now")
     return say("screens.span.ago", span=span((now - moment).total_seconds()))
 
 

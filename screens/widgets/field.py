@@ -65,9 +65,9 @@ class FieldRow(Vertical):
     DEFAULT_CSS = """
     FieldRow {
         height: auto;
-        & > Horizontal { height: 1; }
-        & .sign { width: 2; color: $text-error; text-style: bold; }
-        & .label { width: 26; text-style: bold; }
+        & > Horizontal { height: auto; }
+        & .sign { width: 2; height: 1; color: $text-error; text-style: bold; }
+        & .label { width: 26; height: auto; padding-right: 1; text-style: bold; }
         & .mark { width: auto; min-width: 4; margin-left: 1; color: $text-muted; }
         & OneLine, & SecretInput { width: 1fr; }
         & SecretInput { margin-right: 1; }

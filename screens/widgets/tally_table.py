@@ -140,15 +140,21 @@ class TallyTable(ScrollView, can_focus=True):
     def _left(self) -> int:
         return 18 if self.size.width < 98 else 34
 
+    @property
+    def _name_width(self) -> int:
+        return 8 if self.size.width - self._left < 70 else 20
+
+    @property
+    def _bar_width(self) -> int:
+        return max(self.size.width - self._left - self._name_width - 37, 4)
+
     def heading(self, ok: int, requests: int) -> str:
         """What stands above the columns."""
         left = fit(say("screens.live.health"), self._left)
         responses = say("screens.live.responses", ok=spelt(ok), requests=spelt(requests))
-        width = max(self.size.width - self._left - 31, 10)
-        return (
-            f"{left}{fit(responses, width)}{say('screens.live.share'):>8} "
-            f"{say('screens.live.expected'):>9}"
-        )
+        counted = fit(responses, self._name_width + self._bar_width + 7)
+        share, expected = say("screens.live.share"), say("screens.live.expected")
+        return f"{left}{counted}{share:>8}{expected:>10}"
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y
@@ -171,22 +177,19 @@ class TallyTable(ScrollView, can_focus=True):
         if index >= len(self._shares):
             return []
         row = self._shares[index]
-        width = self.size.width - self._left
-        name_width = 8 if width < 70 else 20
-        bar_width = max(width - name_width - 42, 4)
         expected = "" if row.expected is None else f"{row.expected:.0%}".replace("%", " %")
         chance = "" if row.expected is None else self._chance(row)
         under_cursor = row.name == self._cursor and self.has_focus
         return [
             Segment(
-                fit(row.name, name_width - 1) + " ",
+                fit(row.name, self._name_width - 1) + " ",
                 self._part("cursor") if under_cursor else None,
             ),
-            Segment(bar(row.share, bar_width), self._part("bar")),
-            Segment(f"{spelt(row.count):>9}"),
-            Segment(f"{row.share * 100:>7.1f} %"),
-            Segment(f"{expected:>8}", self._part("dim")),
-            Segment(f"  {fit(chance, 14)}", None if row.by_chance else self._part("bad")),
+            Segment(bar(row.share, self._bar_width), self._part("bar")),
+            Segment(f"{spelt(row.count):>7}"),
+            Segment(f"{row.share * 100:>6.1f} %"),
+            Segment(f"{expected:>7}", self._part("dim")),
+            Segment(f"  {fit(chance, 13)}", None if row.by_chance else self._part("bad")),
         ]
 
     @staticmethod

@@ -1,0 +1,259 @@
+"""The live screen over snapshots as the proof makes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from textual.app import App
+from textual.signal import Signal
+from textual.widgets import Static
+
+from screens.clipboard import Copy
+from screens.live import LiveScreen
+from screens.news import Latest, News
+from screens.widgets.bars import bar, sparkline
+from screens.widgets.tally_table import TallyTable
+from services.cloud.port import Server, ServerHealth
+from services.events import Event
+from services.probe.diagnosis import Diagnosis
+from services.probe.refusals import Refusal
+from services.probe.tally import Histogram, Rates, Tally
+from services.steps.live import Live
+from tests.screens.settle import settle, text
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def server(name: str, status: str = "Normal", reason: str = "") -> ServerHealth:
+    return ServerHealth(Server(f"i-{name}", "Ecs", 80, 100), status, reason)
+
+
+PASSING = Live(
+    endpoint="127.0.0.1:35161",
+    name="www.example.com",
+    started=NOON,
+    names={"i-ECS01": "ECS01", "i-ECS02": "ECS02"},
+    expected={"ECS01": 0.5, "ECS02": 0.5},
+    tally=Tally(
+        backends={"ECS01": 611, "ECS02": 593},
+        outcomes={"ok": 1204},
+        latency=Histogram({123: 1100, 140: 104}),
+        tls={"TLSv1.3 TLS_AES_256_GCM_SHA384": 1204},
+        elapsed_s=6.0,
+        rates=Rates((31.0, 180.0, 214.0), 31.0, 228.0),
+    ),
+    health=(server("ECS01"), server("ECS02")),
+    health_at=NOON,
+    refusals=(
+        Refusal("no_certificate", True, "alert certificate_required (116), 0 B from a backend"),
+        Refusal("unknown_ca", True, "alert unknown_ca (48), 0 B from a backend"),
+        Refusal("plain_http", True, "closed, 0 B from a backend"),
+    ),
+    verdict="pass",
+    certificate_until="2027-12-23T00:00:00Z",
+)
+
+DOWN = Diagnosis(
+    "backend-down",
+    "error",
+    "likely",
+    "ECS01 400 of 400",
+    {"backends": "ECS02", "ok": "400"},
+)
+
+FAILING = replace(
+    PASSING,
+    tally=replace(
+        PASSING.tally,
+        backends={"ECS01": 400},
+        outcomes={"ok": 400, "closed-without-answer": 3},
+        samples={"closed-without-answer": "closed after [/] 0 B"},
+    ),
+    health=(server("ECS01"), server("ECS02", "Abnormal", "CONNECT_TIMEOUT")),
+    refusals=(Refusal("no_certificate", False, "200 from a backend"),),
+    diagnosis=(DOWN,),
+    verdict="fail",
+)
+
+
+class Host(App[int]):
+    """Shows the live screen and nothing else."""
+
+    def __init__(self, reports: Path, now: Callable[[], datetime] = lambda: NOON) -> None:
+        super().__init__()
+        self.news: Signal[News] = Signal(self, "news")
+        self.again = 0
+        self.copies: list[Copy] = []
+        self.live = LiveScreen(
+            "Verify", self.news, lab=True, reports=reports, again=self._again, now=now
+        )
+
+    def _again(self) -> None:
+        self.again += 1
+
+    def on_mount(self) -> None:
+        self.push_screen(self.live)
+
+    def on_copy(self, message: Copy) -> None:
+        self.copies.append(message)
+
+    def tell(self, live: Live) -> None:
+        """News of a snapshot."""
+        self.news.publish(Event("snapshot", data=live.to_map(), snapshot=live))
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+async def test_a_pass_is_told_in_one_word_with_its_grounds(app: Host) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.tell(PASSING)
+        await settle(pilot, lambda: "✓ PASS since" in text(app))
+        shown = text(app)
+        assert "https://www.example.com · fresh connections" in shown
+        assert "[lab]" in shown
+        assert "responses 1,204 of 1,204" in shown
+        assert "✓ ECS01 normal    ECS01" in shown
+        assert "611  50.7 %   50 %  within chance" in shown
+        assert "now 214, 31 … 228" in shown
+        assert "TLSv1.3 TLS_AES_256_GCM_SHA384 · server certificate until 2027-12-23" in shown
+        assert "✓ no certificate alert certificate_required (116), 0 B from a backend" in shown
+        assert "verdict: pass" in shown
+        # Nothing is cut at 80 columns.
+        assert "…" not in shown.replace("31 … 228", "")
+
+
+async def test_a_failure_names_the_worst_first_and_why(app: Host) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.tell(FAILING)
+        await settle(pilot, lambda: "✗ FAIL since" in text(app))
+        lines = text(app).splitlines()
+        assert lines[3].startswith(" ✗ ECS02 Abnormal")
+        assert "not chance" in lines[3]
+        assert "✗ ECS02 Abnormal: CONNECT_TIMEOUT" in text(app)
+        assert "✗ no certificate 200 from a backend" in text(app)
+        assert "not all are refused" in text(app)
+        assert "✗ ECS02 gave none of the 400 answers." in text(app)
+        assert "first closed without answer: closed after [/] 0 B" in text(app)
+        await pilot.press("enter")
+        await settle(pilot, lambda: "127.0.0.1:35161" in text(app))
+        assert "backend-down · likely · ECS01 400 of 400" in text(app)
+
+
+async def test_pausing_stops_the_drawing_only(app: Host) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.tell(PASSING)
+        await settle(pilot, lambda: "1,204 of 1,204" in text(app))
+        await pilot.press("space")
+        assert "paused; requests go on" in text(app)
+        app.tell(FAILING)
+        await pilot.pause()
+        assert "1,204 of 1,204" in text(app)
+        await pilot.press("space")
+        await settle(pilot, lambda: "400 of 403" in text(app))
+
+
+async def test_old_health_stays_and_says_its_age(tmp_path: Path) -> None:
+    late = NOON + timedelta(seconds=42)
+    app = Host(tmp_path, lambda: late)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        app.tell(PASSING)
+        await settle(pilot, lambda: "health is 42 s old" in text(app))
+        assert "✓ ECS01 normal" in text(app)
+
+
+async def test_reset_export_and_events(app: Host) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.tell(PASSING)
+        app.tell(FAILING)
+        await settle(pilot, lambda: "ECS02 Abnormal: CONNECT_TIMEOUT" in text(app))
+        await pilot.press("e")
+        await settle(pilot, lambda: len(app.copies) == 1)
+        assert json.loads(app.copies[0].text)["requests"] == 403
+        assert not app.copies[0].clipboard
+        await pilot.press("r")
+        assert app.again == 1
+
+
+async def test_the_cursor_stays_on_its_backend_when_the_order_changes(app: Host) -> None:
+    many = {f"ECS{n:03}": 10 for n in range(500)}
+    live = replace(
+        PASSING,
+        names={},
+        expected=dict.fromkeys(many, 1 / 500),
+        tally=replace(PASSING.tally, backends=many, outcomes={"ok": 5000}),
+        health=tuple(server(name) for name in many),
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.tell(live)
+        await settle(pilot, lambda: "5,000 of 5,000" in text(app))
+        table = app.screen.query_one(TallyTable)
+        await pilot.press("down", "down", "down")
+        assert table.selected == "ECS002"
+        tally = replace(live.tally, backends={**many, "ECS499": 900})
+        app.tell(replace(live, tally=tally))
+        await settle(pilot, lambda: "900" in text(app))
+        # ECS499 went to the top, and the rest one line down.
+        await pilot.press("down")
+        assert table.selected == "ECS003"
+        await pilot.press("end")
+        assert table.selected == "ECS498"
+        await settle(pilot, lambda: "ECS498" in text(app))
+
+
+async def test_new_events_do_not_tear_away_what_is_being_read(app: Host) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.tell(PASSING)
+        for n in range(30):
+            app.news.publish(Event("output", data={"line": f"line {n}"}))
+        await settle(pilot, lambda: "line 29" in text(app))
+        events = app.screen.query_one("#events")
+        events.scroll_home(animate=False)
+        await pilot.pause()
+        app.news.publish(Event("output", data={"line": "one more"}))
+        app.news.publish(Event("output", data={"line": "and more"}))
+        await settle(
+            pilot, lambda: "2 new ↓" in str(app.screen.query_one("#unseen", Static).content)
+        )
+        assert "and more" not in text(app)
+
+
+def test_only_the_newest_snapshot_counts_and_ten_a_second() -> None:
+    now = [100.0]
+    latest = Latest(lambda: now[0])
+    first, second = Event("snapshot", status="1"), Event("snapshot", status="2")
+    assert latest.put(first)
+    assert not latest.put(second)
+    assert latest.due_s() == 0
+    assert latest.take() is second
+    assert latest.take() is None
+    assert latest.put(first)
+    now[0] += 0.04
+    assert latest.due_s() == pytest.approx(0.06)
+
+
+@pytest.mark.parametrize(
+    ("share", "drawn"), [(0, "    "), (0.5, "██  "), (1, "████"), (0.28, "█▏  "), (7, "████")]
+)
+def test_bars_have_eighths(share: float, drawn: str) -> None:
+    assert bar(share, 4) == drawn
+
+
+def test_a_sparkline_has_eight_levels_and_the_latest_values() -> None:
+    assert sparkline([9, 0, 1, 2, 3, 4, 5, 6, 7, 8], 9) == "▁▂▃▄▅▆▇██"
+    assert sparkline([0, 0], 5) == "▁▁"
+    assert sparkline([], 5) == ""
