@@ -103,9 +103,9 @@ class Wiring:
         """
         with ExitStack() as stack:
             store = stack.enter_context(self._saved.open(id))
-            lab, moved = self._same_place(store.session, stack)
+            lab, due = self._same_place(store.session, stack)
             walk = stack.enter_context(self._walk(store, lab, emit, reveal, ask_host_key))
-            answers.give(walk, moved)
+            answers.give(walk, due)
             yield walk
 
     @contextmanager
@@ -134,7 +134,8 @@ class Wiring:
     def _same_place(
         self, session: Session, stack: ExitStack, *, share: bool = False
     ) -> tuple[Lab | None, list[answers.Answer]]:
-        """The lab in which a session was begun, and those of its addresses that are others now.
+        """The lab in which a session was begun, and those of its answers that the session lacks, or
+        that are others now.
 
         `share`: a lab that another nlb-mtls runs for this session will do.
         """
@@ -143,19 +144,22 @@ class Wiring:
         folder = self._lab_folder(session.id)
         if not folder.is_dir():
             lab = self._pointed_at()
-            if lab is None:
+            if lab is not None:
+                return lab, []
+            # A session without a deed may have been killed before its lab was there.
+            if session.deeds:
                 raise Problem("app.lab-gone", session=session.id)
-            return lab, []
         before = self._answers_of(folder / "answers.toml")
         lab = stack.enter_context(lab_process.started(folder, (), share=share))
         # A port may have been taken meanwhile; what a person answered instead stays.
-        moved = [
+        known = session.answers
+        due = [
             each
             for each in self._answers_of(lab.answers).values()
-            if each.name in before
-            and before[each.name].value == session.answers.get(each.name) != each.value
+            if each.name not in known
+            or (each.name in before and before[each.name].value == known[each.name] != each.value)
         ]
-        return lab, moved
+        return lab, due
 
     def _answers_of(self, path: Path) -> dict[str, answers.Answer]:
         if not path.is_file():

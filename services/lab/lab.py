@@ -26,6 +26,9 @@ _CLOSED = ("127.0.0.1", 1)
 """An address where nobody listens: a port of the simulated network that is closed."""
 
 
+_LEAVING_S = 6
+"""How long a lab whose parent was killed may still be on its way out."""
+
 _PUBLIC_CA = "public-ca.crt"
 """The CA of the purchased certificate; what this computer trusts does not know it."""
 
@@ -220,7 +223,7 @@ def held(directory: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout  # 20 ms
 
     disk.make_folder(directory)
-    lock = FileLock(directory / ".lock", timeout=0, mode=0o600)
+    lock = FileLock(directory / ".lock", timeout=_LEAVING_S, mode=0o600)
     try:
         lock.acquire()
     except Timeout:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from services import disk
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -35,7 +37,11 @@ def serve(
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nlb-mtls-")))
         directory = directory.absolute()
         stack.enter_context(held(directory))
-        asyncio.run(_serve(directory, port, backends, faults, ready))
+        try:
+            asyncio.run(_serve(directory, port, backends, faults, ready))
+        except OSError as error:
+            # Nothing else of the system can fail there: the ports have Problems of their own.
+            raise disk.cannot_write(directory, error) from error
 
 
 async def _serve(
