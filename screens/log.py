@@ -153,7 +153,8 @@ class LogScreen(Frame[None]):
     def action_filter(self) -> None:
         field = self.query_one(Input)
         field.add_class("-shown")
-        field.focus()
+        # At once: what is typed next belongs there.
+        self.set_focus(field)
 
     def action_back(self) -> None:
         """Esc closes the filter first, then the log."""
