@@ -56,13 +56,16 @@ class Done(Frame[None]):
 
     def _words(self) -> Content:
         session, folder = self._walk.session, self._walk.store.folder
-        parts: list[tuple[str, str] | str] = [say("screens.done.made"), "\n"]
+        parts: list[tuple[str, str] | str] = []
+        for command in ("status", "verify", "cleanup"):
+            parts += [
+                say(f"screens.done.{command}"),
+                (f"\n  {self._program} {command} {session.id}\n", "bold"),
+            ]
+        parts += ["\n", say("screens.done.files"), f"\n  {folder.path}\n\n"]
+        parts += [say("screens.done.made"), "\n"]
         for deed in session.deeds:
             parts.append(f"  {'+' if deed.made else '='} {deed.kind} {deed.resource}\n")
-        parts += ["\n", say("screens.done.files"), f"\n  {folder.path}\n\n"]
-        for command in ("status", "verify", "cleanup"):
-            words = say(f"screens.done.{command}")
-            parts += [f"  {words:<28}", (f"{self._program} {command} {session.id}\n", "bold")]
         return Content.assemble(*parts)
 
     def on_mount(self) -> None:

@@ -170,9 +170,7 @@ class StepScreen(Frame[None]):
         with self.app.batch_update():
             await stage.remove_children()
             await stage.mount(*self._stage())
-            await self._show_all()
-        if (primary := self.query_one(Presses).primary) is not None:
-            primary.focus()
+            await self._rest()
         self.show_keys()
 
     def _stage(self) -> Sequence[Static | AskForm | WorkList | Checks]:
@@ -200,6 +198,12 @@ class StepScreen(Frame[None]):
         self.query_one(Outcome).show(self._problem or self._words())
         await self.query_one(Presses).offer(self._offers())
         self.show_keys()
+
+    async def _rest(self) -> None:
+        """Nothing is under way any more: what leads on has the focus."""
+        await self._show_all()
+        if (primary := self.query_one(Presses).primary) is not None:
+            primary.focus()
 
     def _show_head(self) -> None:
         session = self.walk.session
@@ -522,7 +526,7 @@ class StepScreen(Frame[None]):
     async def _live_closed(self, _: object) -> None:
         if self.busy:
             self._abandon()
-            await self._show_all()
+        await self._rest()
 
     def _accept(self) -> None:
         from screens.confirm import Confirm
@@ -615,9 +619,7 @@ class StepScreen(Frame[None]):
             case "accept":
                 await self._lead_on()
                 return
-        await self._show_all()
-        if (primary := self.query_one(Presses).primary) is not None:
-            primary.focus()
+        await self._rest()
 
     async def _prepared(self, ended: Ended) -> None:
         prepared: Prepared | None = ended.result
@@ -626,9 +628,7 @@ class StepScreen(Frame[None]):
             self._drafts.clear()
             await self._go(self._step, "preview")
             return
-        await self._show_all()
-        if (primary := self.query_one(Presses).primary) is not None:
-            primary.focus()
+        await self._rest()
         for form in self.query(AskForm):
             if prepared is not None:
                 form.complain(prepared)
