@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,16 +61,13 @@ def measure(rounds: int) -> Sequence[Finding]:
 
     if not nginx.STREAM_MODULE.exists():
         raise Skipped("nginx has no stream module here")
-    with TemporaryDirectory() as folder:
-        made = certificates.make(Path(folder))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        made = certificates.make(folder)
         with on_core(0):
-            running = nginx.running(Path(folder), made)
-            balancer = running.__enter__()
-        try:
-            with on_core(-1):
-                return _compare(balancer, rounds)
-        finally:
-            running.__exit__(None, None, None)
+            balancer = stack.enter_context(nginx.running(folder, made))
+        with on_core(-1):
+            return _compare(balancer, rounds)
 
 
 def _compare(balancer: Nginx, rounds: int) -> Sequence[Finding]:

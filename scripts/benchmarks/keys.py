@@ -22,6 +22,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,22 +54,24 @@ DOWN, UP, ENTER = "\x1b[B", "\x1b[A", "\r"
 
 
 def measure(rounds: int) -> Sequence[Finding]:
-    with TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        env = environment(Path(home))
+    with ExitStack() as stack:
+        home = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
         session = _stopped_while_proving(Path(home))
-        with on_core(-1), on_terminal([NLB_MTLS, "resume", session], env) as terminal:
-            _go_on_to_the_live_screen(terminal)
-            move_to_core(descendant(terminal.pid, "lab serve"), 0)
-            worker = descendant(terminal.pid, "services.probe.worker")
-            keys = in_turn(
-                {
-                    "idle": partial(_press, terminal, worker, signal.SIGSTOP),
-                    "loaded": partial(_press, terminal, worker, signal.SIGCONT),
-                },
-                rounds,
-            )
-            os.kill(worker, signal.SIGCONT)
-            load = _load(terminal, worker)
+        with on_core(-1):
+            assistant = on_terminal([NLB_MTLS, "resume", session], environment(Path(home)))
+            terminal = stack.enter_context(assistant)
+        _go_on_to_the_live_screen(terminal)
+        move_to_core(descendant(terminal.pid, "lab serve"), 0)
+        worker = descendant(terminal.pid, "services.probe.worker")
+        keys = in_turn(
+            {
+                "idle": partial(_press, terminal, worker, signal.SIGSTOP),
+                "loaded": partial(_press, terminal, worker, signal.SIGCONT),
+            },
+            rounds,
+        )
+        os.kill(worker, signal.SIGCONT)
+        load = _load(terminal, worker)
     idle, loaded = keys["idle"], keys["loaded"]
     all_idle, all_loaded = ([key for each in side for key in each] for side in (idle, loaded))
     halves = [[percentile(each, 0.5) for each in side] for side in (loaded, idle)]

@@ -10,7 +10,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from scripts.benchmarks.child import ROOT
@@ -37,8 +37,7 @@ class Terminal:
         """Wait until this is written, after what was waited for before; the moment it was read."""
         moment = self.saw(wanted, PATIENCE_S)
         if moment is None:
-            said = self._unread[-2000:].decode(errors="replace")
-            raise TimeoutError(f"{wanted!r} did not appear, but:\n{said}")
+            raise TimeoutError(f"{wanted!r} did not appear, but:\n{self._last_words()}")
         return moment
 
     def saw(self, wanted: str | re.Pattern[bytes], within_s: float) -> float | None:
@@ -47,22 +46,18 @@ class Terminal:
         deadline = time.monotonic() + within_s
         while not (found := pattern.search(self._unread)):
             rest = deadline - time.monotonic()
-            if rest <= 0 or not self._read(rest):
+            if rest <= 0:
                 return None
+            self._read(rest)
         moment = time.perf_counter()
         self._unread = self._unread[found.end() :]
         return moment
 
-    def forget(self, seconds: float = 0.0) -> None:
+    def forget(self, seconds: float) -> None:
         """Read what is written in this time, and drop all of it."""
         until = time.monotonic() + seconds
-        while True:
-            rest = max(until - time.monotonic(), 0)
-            if select.select([self._ours], [], [], rest)[0]:
-                if not self._take():
-                    break
-            elif not rest:
-                break
+        while (rest := until - time.monotonic()) > 0:
+            self._read(rest)
         self._unread = b""
 
     def presses(self, keys: str) -> float:
@@ -71,27 +66,28 @@ class Terminal:
         os.write(self._ours, keys.encode())
         return moment
 
-    def _read(self, patience_s: float) -> bool:
-        """Read once if there is something; False when the program has gone."""
-        if select.select([self._ours], [], [], patience_s)[0]:
-            return self._take()
-        return self._process.poll() is None
-
-    def _take(self) -> bool:
+    def _read(self, patience_s: float) -> None:
+        """Read once, if something is written in time. Raises EOFError if the program has ended."""
+        if not select.select([self._ours], [], [], patience_s)[0]:
+            return
         try:
             data = os.read(self._ours, 65536)
         except OSError:  # Linux says EIO when the other side is closed
-            return False
+            data = b""
+        if not data:
+            raise EOFError(f"the program has ended, and said:\n{self._last_words()}")
         self._unread = self._unread[-_KEPT:] + data
-        return bool(data)
+
+    def _last_words(self) -> str:
+        return self._unread[-2000:].decode(errors="replace")
 
     def ends(self) -> None:
         """Ask the program to end, and see to it. It may write until then."""
         self._process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + _END_S
         while self._process.poll() is None and time.monotonic() < deadline:
-            if select.select([self._ours], [], [], 0.02)[0]:
-                self._take()
+            with suppress(EOFError):
+                self._read(0.02)
         self._process.kill()
         self._process.wait()
         os.close(self._ours)
