@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HEAD_LIMIT = 32 * 1024
 """Bytes of status lines, headers, chunk sizes and trailers together; nginx itself accepts 32 KiB
@@ -28,8 +28,7 @@ _START = b"HTTP/1."
 _HEARD = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole answer; `head` is its status line and headers as they came."""
 
     status: int

@@ -15,8 +15,8 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from services.probe.address import Address
 from services.probe.answer import Answer, AnswerReader, NotHttp, TooLarge
@@ -53,8 +53,7 @@ _RECORD_SIZE = 16384
 """The largest TLS record (RFC 8446 section 5.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One request and how it ended. `answer` is whole or None; evidence is never translated,
     and empty when all is well."""
 
@@ -384,7 +383,7 @@ class Engine:
         else:
             self._finish(connection, Outcome.NOT_TLS, f"it says {printable(data)}")
             return
-        reader, ended = connection.reader, True
+        reader, incoming, ended = connection.reader, connection.incoming, False
         try:
             if connection.phase == _HANDSHAKE:
                 tls.do_handshake()
@@ -393,18 +392,25 @@ class Engine:
                 self._send(connection)
                 connection.phase = _FIRST_BYTE
                 self._until(connection, self._timeouts.first_byte_s)
-            while text := tls.read(_RECORD_SIZE):
-                reader.feed(text)
-            reader.close(clean=True)  # close_notify
+            # Reading where nothing is left would raise SSLWantReadError, which is slow to make.
+            while (incoming.pending or not data) and not ended:
+                if text := tls.read(_RECORD_SIZE):
+                    reader.feed(text)
+                else:  # close_notify
+                    ended = True
+                    reader.close(clean=True)
         except ssl.SSLWantReadError:
-            ended = False
-            self._send(connection)
+            pass
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            ended = True
             reader.close(clean=False)
         except ssl.SSLError as error:
             if reader.answer is None:
                 self._tls_failed(connection, error)
                 return
+            ended = True
+        if connection.outgoing.pending:
+            self._send(connection)
         self._progress(connection, ended)
 
     def _progress(self, connection: _Connection, ended: bool) -> None:
