@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from app import crash
 from app.console import Console
 from app.interrupts import Interrupted
 from app.options import Options, Usage
+from services import disk
 from services.problem import Exit, Problem
 from services.redact import Redactor
 
@@ -46,6 +48,12 @@ def carry_out(options: Options) -> int:
         # What is left in the buffer would fail once more when Python closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_GONE
+    except OSError as error:
+        # A disk may fill up under any write, also under those of libraries.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        path = Path(os.fsdecode(error.filename)) if error.filename else home_folder(options.home)
+        return _ended(console, disk.cannot_write(path, error))
     except KeyboardInterrupt as interrupt:
         # Work that was left behind, and threads that serve it, must not hold the prompt.
         sys.stderr.flush()

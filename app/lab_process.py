@@ -17,6 +17,8 @@ from typing import IO, Any
 from services import disk
 from services.problem import Exit, Problem
 
+_SERVE = ("-m", "app.cli", "lab", "serve")
+
 _READY_S = 30
 """How long a lab may take to say that it is ready; it takes about one."""
 
@@ -76,7 +78,9 @@ class Lab:
 
 
 @contextmanager
-def started(folder: Path, words: Sequence[str], *, share: bool = False) -> Iterator[Lab]:
+def started(
+    folder: Path, home: Path, words: Sequence[str], *, share: bool = False
+) -> Iterator[Lab]:
     """A lab on `folder`, which runs until the block ends, however it ends.
 
     One that runs there already is used if `share`; else it is the one of a process that was killed,
@@ -97,11 +101,11 @@ def started(folder: Path, words: Sequence[str], *, share: bool = False) -> Itera
     while left is not None and time.monotonic() < deadline:
         time.sleep(_GLANCE_S)
         left = running(left.api)
-    # -P: whatever folder the person is in must not shadow this program's packages. Its own group:
-    # ctrl+c is for this process, which stops the lab last. The pipe on its stdin closes with this
-    # process, however that ends.
+    # -P: whatever folder the person is in must not shadow this program's packages. A group of its
+    # own, POSIX's way and Windows': ctrl+c is for this process, which stops the lab last. The pipe
+    # on its stdin closes with this process, however that ends.
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "app.cli", "lab", "serve", "--dir", str(folder), *words],
+        [sys.executable, "-P", *_SERVE, "--home", str(home), "--dir", str(folder), *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -109,6 +113,7 @@ def started(folder: Path, words: Sequence[str], *, share: bool = False) -> Itera
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
     talk = _Tail(process.stderr)
     try:

@@ -113,6 +113,17 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         # argparse would import shutil for the width, at every option that is added.
         super().__init__(prog, max_help_position=30, width=_width())
 
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        # Nor need textwrap be imported, and its patterns compiled, for such short sentences.
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}" if lines[-1] else word
+            if len(longer) <= width or not lines[-1]:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return lines
+
 
 class _Parser(argparse.ArgumentParser):
     """Says its examples first and the exit codes last; gives an error up instead of exiting."""
@@ -129,7 +140,8 @@ class _Parser(argparse.ArgumentParser):
         first = say(f"app.help.{self.name}.about")
         key = f"app.help.{self.name}.examples"
         examples = f"\n{say('app.help.examples')}\n{say(key)}" if knows(key) else ""
-        return f"{first}\n{examples}\n{super().format_help()}\n{say('app.help.exit-codes')}"
+        faults = f"\n{_faults()}" if self.name in ("lab", "lab-serve") else ""
+        return f"{first}\n{examples}\n{super().format_help()}{faults}\n{say('app.help.exit-codes')}"
 
     def error(self, message: str) -> NoReturn:
         raise Usage(message, self.name if self.name in COMMANDS else "")
@@ -252,6 +264,13 @@ COMMANDS: Mapping[str, Callable[[_Parser], None]] = {
     "inspect": _inspect,
     "cleanup": _cleanup,
 }
+
+
+def _faults() -> str:
+    from services.lab.faults import FAULTS  # 8 ms
+
+    lines = [f"  {kind.name}\n      {say(kind.key)}" for kind in FAULTS.values()]
+    return "\n".join([say("app.help.faults"), *lines, ""])
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

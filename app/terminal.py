@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from enum import Enum
+from typing import TextIO
 
 
 class Manner(Enum):
@@ -46,6 +47,6 @@ def _is_set(value: str) -> bool:
     return value.lower() not in ("", "0", "false")
 
 
-def _is_terminal(stream: object) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     # A stream that was closed before the start is None.
-    return stream is not None and os.isatty(stream.fileno())  # type: ignore[attr-defined]
+    return stream is not None and stream.isatty()

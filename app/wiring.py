@@ -81,7 +81,7 @@ class Wiring:
                     folder = self._lab_folder(store.session.id)
                     folders.append(folder)
                     words = self._lab.words()
-                    lab = stack.enter_context(lab_process.started(folder, words))
+                    lab = stack.enter_context(lab_process.started(folder, self.home, words))
                 walk = stack.enter_context(self._walk(store, lab, emit, reveal, ask_host_key))
                 if place == "lab" and lab is not None:
                     vocabulary = answers.Vocabulary.of(walk.steps)
@@ -150,7 +150,7 @@ class Wiring:
             if session.deeds:
                 raise Problem("app.lab-gone", session=session.id)
         before = self._answers_of(folder / "answers.toml")
-        lab = stack.enter_context(lab_process.started(folder, (), share=share))
+        lab = stack.enter_context(lab_process.started(folder, self.home, (), share=share))
         # A port may have been taken meanwhile; what a person answered instead stays.
         known = session.answers
         due = [

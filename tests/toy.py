@@ -6,6 +6,7 @@ parts of it read. The folder is `TOY_WORLD`; while it holds a file `hold`, actio
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -127,6 +128,8 @@ ACTIONS: Sequence[type[Action]] = (MakeThing, Paint)
 def look(here: Here) -> Facts:
     if (world() / "crash").exists():
         raise RuntimeError(f"nobody expected this: {os.environ.get('TOY_SAYS', '')}")
+    if (world() / "full").exists():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(world() / "big"))
     return {"world": str(world())}
 
 

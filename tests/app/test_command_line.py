@@ -238,6 +238,22 @@ def test_a_reader_that_leaves_ends_the_run_without_a_word_of_it(toy: Program) ->
     assert process.returncode in (141, 143)
 
 
+def test_a_full_disk_is_a_problem_wherever_it_shows(toy: Program, tmp_path: Path) -> None:
+    (tmp_path / "world" / "full").touch()
+    ended = toy.run("run", "--yes", "--json", "--answer", "toy.size=1")
+    assert ended.code == 1
+    assert ended.result["problem"]["code"] == "disk.full"
+    assert str(tmp_path / "world") in ended.err
+
+
+def test_a_home_that_cannot_be_written_is_a_problem(toy: Program, tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.touch()
+    ended = toy.run("run", "--yes", "--json", "--answer", "toy.size=1", "--home", str(taken))
+    assert ended.code == 1
+    assert ended.result["problem"]["code"] == "disk.cannot-write"
+
+
 def test_a_broken_session_file_is_moved_aside_and_the_session_goes_on(toy: Program) -> None:
     toy.run("run", "--yes", "--answer", "toy.size=1")
     (snapshot,) = (toy.home / "sessions").glob("*/session.json")
