@@ -32,7 +32,7 @@ class Way:
 class Menu(Static, can_focus=True):
     """The one with the cursor is marked, also without colour."""
 
-    DEFAULT_CSS = "Menu { height: auto; width: 1fr; }"
+    DEFAULT_CSS = "Menu { height: auto; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),

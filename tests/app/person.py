@@ -52,6 +52,14 @@ class Person:
         """Type a line and Enter."""
         os.write(self._terminal, line.encode() + b"\n")
 
+    def presses(self, keys: bytes) -> None:
+        """Press keys, as a terminal sends them."""
+        os.write(self._terminal, keys)
+
+    def sends(self, number: signal.Signals) -> None:
+        """Send the program a signal."""
+        os.kill(self._process.pid, number)
+
     def presses_ctrl_c(self) -> None:
         os.write(self._terminal, b"\x03")
 
@@ -89,7 +97,7 @@ def at_terminal(program: Program, *words: str) -> Iterator[Person]:
         env=program.environment(),
         cwd=ROOT,
         start_new_session=True,
-        preexec_fn=_take_terminal,  # noqa: PLW1509
+        preexec_fn=_take_terminal,
     )
     os.close(theirs)
     try:

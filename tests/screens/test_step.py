@@ -151,7 +151,7 @@ async def test_a_picker_loads_offers_and_can_be_left(app: Assistant, knobs: Knob
     knobs.hold_offers = threading.Event()
     async with app.run_test(size=SIZE) as pilot:
         await to_form(pilot)
-        assert "loading" in text(app)
+        await settle(pilot, lambda: "loading" in text(app))
         knobs.hold_offers.set()
         wood = row(app, "shelf.wood")
         await settle(pilot, lambda: len(wood.offered) == 2)
