@@ -41,7 +41,7 @@ def certificates_of(data: bytes) -> tuple[x509.Certificate, ...]:
             if b"-----BEGIN " in data:
                 return tuple(x509.load_pem_x509_certificates(data))
             return (x509.load_der_x509_certificate(data),)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:  # the latter is no ValueError
             raise Problem("pki.certificate-unreadable", str(error)) from error
 
 

@@ -199,12 +199,14 @@ def _neat(label: str, body: bytes) -> bytes:
 
 
 def _der_pieces(data: bytes, password: bytes | None) -> Iterator[Piece]:
+    from cryptography import x509
+
     if not data.startswith(b"\x30"):
         return
     for reader in (_certificates, _requests):
         try:
             yield from reader(data)
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):  # the latter is no ValueError
             continue
         return
     if (key := _key_piece(data, password)) is not None:

@@ -39,7 +39,7 @@ def client_certificate(target: Target) -> x509.Certificate | None:
         return None
     try:
         return x509.load_pem_x509_certificate(target.certificate_file.read_bytes())
-    except (OSError, ValueError):  # the file has changed since it was checked
+    except (OSError, ValueError, x509.InvalidVersion):  # the file has changed since it was checked
         return None
 
 
@@ -49,7 +49,7 @@ def server_identity(der: bytes) -> Identity | None:
 
     try:
         return _identity(x509.load_der_x509_certificate(der))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
 
 

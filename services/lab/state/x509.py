@@ -288,7 +288,7 @@ def _chain(pem: str) -> list[x509.Certificate]:
     try:
         _check_lines(pem)
         return x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise Unusable("certificate") from None
 
 
