@@ -199,14 +199,12 @@ def _neat(label: str, body: bytes) -> bytes:
 
 
 def _der_pieces(data: bytes, password: bytes | None) -> Iterator[Piece]:
-    from cryptography import x509
-
     if not data.startswith(b"\x30"):
         return
     for reader in (_certificates, _requests):
         try:
             yield from reader(data)
-        except (ValueError, x509.InvalidVersion):  # the latter is no ValueError
+        except ValueError:
             continue
         return
     if (key := _key_piece(data, password)) is not None:
@@ -223,7 +221,11 @@ def _der_pieces(data: bytes, password: bytes | None) -> Iterator[Piece]:
 def _certificates(der: bytes) -> tuple[Piece, ...]:
     from cryptography import x509
 
-    return (_certificate_piece(link(x509.load_der_x509_certificate(der))),)
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from error
+    return (_certificate_piece(link(certificate)),)
 
 
 def _certificate_piece(found: Link) -> Piece:
