@@ -45,7 +45,11 @@ def environment(home: Path, **extra: str) -> Mapping[str, str]:
 
 
 def spend(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Spent:
-    """Run a command to its end, its output unseen. Raises CalledProcessError if it fails."""
+    """Run a command to its end, its output unseen. Raises CalledProcessError if it fails.
+
+    It gets a session of its own, as the program's worker does: Linux weighs sessions against each
+    other, and niceness counts within one only (sched(7), autogroup).
+    """
     before, began = children_cpu_s(), time.perf_counter()
     subprocess.run(
         command,
@@ -55,6 +59,7 @@ def spend(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Pat
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     return Spent(time.perf_counter() - began, children_cpu_s() - before)
 

@@ -8,9 +8,9 @@ with its counting and reporting, at 16 connections at once.
 
 CPU time is that of the whole processes as the kernel accounts it, but that the engine's is less
 the start of its interpreter (a run of one request), which does not grow with the requests. Both
-run at the worker's own priority: it is niced, and on a shared computer a niced process would lose
-against one that is not. The sum of the tally, and what the backends logged themselves, must be
-the number of requests, exactly.
+run at the worker's own priority, in a session of their own: on a shared computer a niced process
+would lose against one that is not. The sum of the tally, and what the backends logged themselves,
+must be the number of requests, exactly.
 """
 
 from __future__ import annotations
