@@ -46,6 +46,9 @@ _LINGER_S = 0.5
 """How long an answered connection waits for the other side to close first. Whoever closes first
 keeps the port for a minute (TIME_WAIT, RFC 9293 section 3.6.1); at a thousand requests a second
 that would use up ours."""
+_IMPATIENT_S = 1.0
+"""The longest wait for a phase that has timed out for a whole round of connections, while not one
+request has been answered: at an endpoint that is dead the rest need not wait for long."""
 _RETRY_S = 0.001
 """The pause when nothing is under way and the next request could not even begin."""
 _READ_SIZE = 65536
@@ -185,6 +188,8 @@ class Engine:
         self._lingering: dict[_Connection, None] = {}
         """Answered connections that wait for the other side's end, oldest first."""
         self._short_since: float | None = None
+        self._timed_out = 0
+        """How many requests timed out since one was answered."""
         self._not_after_told = False
 
     def run(
@@ -420,6 +425,7 @@ class Engine:
             connection.phase = _BODY
             connection.deadline = connection.whole
         if answer := reader.answer:
+            self._timed_out = 0
             outcome = of_answer(answer)
             evidence = "" if outcome is Outcome.OK else answer_text(answer)
             self._finish(connection, outcome, evidence, answer, ended)
@@ -460,9 +466,12 @@ class Engine:
                 self._close(connection)
                 continue
             waited = now - connection.began
+            self._timed_out += 1
             self._finish(connection, _TIMED_OUT[connection.phase], f"given up after {waited:.1f} s")
 
     def _until(self, connection: _Connection, timeout_s: float) -> None:
+        if self._timed_out >= self._concurrency:
+            timeout_s = min(timeout_s, _IMPATIENT_S)
         connection.deadline = min(self._clock() + timeout_s, connection.whole)
 
     def _finish(

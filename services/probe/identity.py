@@ -24,6 +24,15 @@ class Identity:
     names: tuple[str, ...] = ()
     """The DNS names and addresses that it is for (subjectAltName)."""
 
+    def is_for(self, name: str) -> bool:
+        """Whether it is for `name`: RFC 9525 section 6.3, a wildcard for one whole first label."""
+        wanted = name.lower().rstrip(".")
+        parent = wanted.partition(".")[2]
+        return any(
+            held == wanted or (held.startswith("*.") and "." in parent and held[2:] == parent)
+            for held in map(str.lower, self.names)
+        )
+
 
 def client_identity(target: Target) -> Identity | None:
     """Who the client says it is; None when it offers no certificate, or one that is no X.509."""

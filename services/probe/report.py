@@ -11,7 +11,7 @@ from services.probe.address import Unresolved, resolve
 from services.probe.diagnosis import NORMAL, Diagnosis, Health, Observations, diagnose
 from services.probe.greeting import Greeting, greet
 from services.probe.identity import client_identity, server_identity
-from services.probe.outcome import ANSWERED
+from services.probe.outcome import ANSWERED, Outcome
 from services.probe.refusals import STRANGERS, UNREACHED, Refusal, try_strangers
 from services.probe.runner import run, unresolved
 from services.probe.tally import Tally, expected_shares
@@ -84,6 +84,10 @@ class Report:
         }
 
 
+_HOPELESS = UNREACHED | {Outcome.HANDSHAKE_TIMEOUT}
+"""Where all requests end so, strangers prove nothing, and the wait for each would be long."""
+
+
 def verify(
     target: Target,
     *,
@@ -118,8 +122,7 @@ def verify(
     )
     refusals: tuple[Refusal, ...] = ()
     greeting = None
-    # Where nobody gets as far as TLS, strangers prove nothing and the wait is long.
-    if not UNREACHED.issuperset(tally.outcomes) and not stop.is_set():
+    if not _HOPELESS.issuperset(tally.outcomes) and not stop.is_set():
         served = not ANSWERED.isdisjoint(tally.outcomes)
         refusals = try_strangers(target, addresses, stop, served=served)
         greeting = greet(target, addresses, stop)

@@ -108,6 +108,29 @@ SILENT = only(Outcome.CLOSED_WITHOUT_ANSWER)
             "certain",
         ),
         (
+            replace(
+                HEALTHY,
+                tally=only(Outcome.SERVER_CERTIFICATE_UNKNOWN_CA),
+                server=replace(SERVER, not_after=NOW - timedelta(hours=1)),
+            ),
+            "server-certificate-expired",
+            "certain",
+        ),
+        (
+            replace(
+                HEALTHY,
+                tally=only(Outcome.SERVER_CERTIFICATE_UNKNOWN_CA),
+                server=replace(SERVER, names=("www.example.net",)),
+            ),
+            "server-certificate-wrong-name",
+            "certain",
+        ),
+        (
+            replace(HEALTHY, tally=only(Outcome.SERVER_CERTIFICATE_UNKNOWN_CA)),
+            "server-certificate-unknown-ca",
+            "certain",
+        ),
+        (
             replace(HEALTHY, tally=only(Outcome.CLIENT_CERTIFICATE_EXPIRED), client=EXPIRED),
             "client-certificate-expired",
             "certain",
@@ -198,7 +221,15 @@ SILENT = only(Outcome.CLOSED_WITHOUT_ANSWER)
         ),
         (replace(HEALTHY, tally=only(Outcome.REDIRECT)), "redirect", "certain"),
         (
-            replace(HEALTHY, tally=tally({"ECS01": 1, "ECS02": 1}, latency_s=2)),
+            replace(HEALTHY, tally=tally({"ECS01": 10, "ECS02": 10}, latency_s=1)),
+            "slow",
+            "certain",
+        ),
+        (
+            replace(
+                HEALTHY,
+                tally=tally({"ECS01": 100, "ECS02": 80}) + tally({"ECS02": 20}, latency_s=1),
+            ),
             "slow",
             "certain",
         ),
@@ -235,6 +266,26 @@ def test_server_certificate_tells_what_it_is() -> None:
     assert "b.example" in found.cause()
     unknown = diagnose(replace(seen, server=None))[0]
     assert unknown.cause()
+
+
+@pytest.mark.parametrize(
+    ("held", "name", "expected"),
+    [
+        ("www.example.com", "WWW.example.com.", True),
+        ("*.example.com", "www.example.com", True),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "a.b.example.com", False),
+        ("*.com", "example.com", False),
+        ("203.0.113.7", "203.0.113.7", True),
+        ("example.com", "www.example.com", False),
+    ],
+)
+def test_certificate_is_for_a_name(held: str, name: str, expected: bool) -> None:
+    assert replace(SERVER, names=("other.example", held)).is_for(name) == expected
+
+
+def test_network_to_another_continent_is_not_slow() -> None:
+    assert diagnose(replace(HEALTHY, tally=tally({"ECS01": 9, "ECS02": 9}, latency_s=0.7))) == ()
 
 
 def test_seven_of_ten_is_no_fault() -> None:

@@ -163,6 +163,18 @@ def test_answer_that_takes_too_long(
     assert time.monotonic() - began < 3
 
 
+def test_dead_endpoint_is_waited_for_once(
+    certs: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_IMPATIENT_S", 0.05)
+    with serving(until_gone) as server:
+        began = time.monotonic()
+        at = target(certs, server.port, Timeouts(5, 0.5, 5, 20))
+        found = requests(at, count=20, concurrency=2)
+        assert time.monotonic() - began < 4
+    assert {each.outcome for each in found} == {Outcome.HANDSHAKE_TIMEOUT}
+
+
 def test_silence_instead_of_a_handshake(certs: Certificates) -> None:
     assert one(until_gone, certs, BRIEF).outcome is Outcome.HANDSHAKE_TIMEOUT
 

@@ -16,7 +16,7 @@ from services.stop import Stop
 from tests.services.probe.certificates import Certificates
 from tests.services.probe.faulty import over_tls, serving, until_gone
 from tests.services.probe.nginx import Nginx, free_port
-from tests.services.probe.test_engine import target
+from tests.services.probe.test_engine import BRIEF, target
 from tests.services.probe.test_judges import dressed
 
 NORMAL = (Health("ECS01", "Normal"), Health("ECS02", "Normal"))
@@ -110,6 +110,13 @@ def test_closed_port_keeps_nobody_waiting(balancer: Nginx) -> None:
     assert found["refused"] == {"no_certificate": None, "unknown_ca": None, "plain_http": None}
     assert found["tls"] == {"version": None, "cipher": None}
     assert found["latency_ms"] == {"p50": None, "p99": None}
+
+
+def test_stalled_endpoint_keeps_strangers_from_waiting(certs: Certificates) -> None:
+    with serving(until_gone) as server:
+        report = verify(target(certs, server.port, BRIEF), requests=2, stop=Stop())
+        assert server.accepted == 2
+    assert (first_code(report), report.refusals) == ("stalled", ())
 
 
 def test_unknown_name_is_a_diagnosis_not_an_error(balancer: Nginx) -> None:
