@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,7 +16,7 @@ from services.pki import issue, keys
 from services.session.store import Sessions
 from services.steps import material
 from services.stop import Stop
-from tests.app.running import Ended, Program, until
+from tests.app.running import Ended, until
 from tests.end_to_end.conftest import RunningLab, lab_serving
 from tests.programs import program as judge
 
@@ -95,10 +93,6 @@ def new_group(lab: RunningLab, folder: Path) -> Answers:
     return {"prepare.server_group": "new", "prepare.backends": backends}
 
 
-def private_ca(lab: RunningLab, folder: Path) -> Answers:
-    return {"ca.source": "pca"}
-
-
 def rsa(lab: RunningLab, folder: Path) -> Answers:
     kinds = {f"{step}.key_kind": "rsa-2048" for step in ("ca", "server", "client")}
     return {**kinds, "listener.policy": "tls_cipher_policy_1_2", "client.pkcs12_profile": "legacy"}
@@ -106,7 +100,7 @@ def rsa(lab: RunningLab, folder: Path) -> Answers:
 
 @pytest.mark.parametrize(
     "way",
-    [private_ca, existing_ca, purchased, own_files, new_group, rsa],
+    [existing_ca, purchased, own_files, new_group, rsa],
     ids=lambda way: way.__name__,
 )
 def test_every_way_passes_and_leaves_nothing(
@@ -146,7 +140,7 @@ def test_strangers_to_this_project_agree(lab: RunningLab, home: Path) -> None:
     assert "Hello World ! This is ECS" in gnutls.stdout
 
 
-@pytest.mark.parametrize("entries", [9, 12, 15, 18, 21, 24])
+@pytest.mark.parametrize("entries", [30, 42, 50])
 def test_a_kill_at_any_moment_makes_nothing_twice(
     lab: RunningLab, home: Path, entries: int
 ) -> None:
@@ -186,28 +180,6 @@ def test_a_kill_at_any_moment_makes_nothing_twice(
     }
     clean(lab, home)
     assert lab.holds() == before
-
-
-def test_ctrl_c_names_the_session_and_how_to_go_on(lab: RunningLab, home: Path) -> None:
-    program = lab.program(home)
-    process = subprocess.Popen(
-        program.command(words(lab, {"verify.requests": "1000000"})),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=program.environment(),
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line).get("requests"):
-            break
-    process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=20)
-    assert process.returncode == 130
-    session = Sessions(home).latest()
-    assert f" resume {session}\n" in talk
-    assert f" cleanup {session}\n" in talk
 
 
 def test_a_listener_of_somebody_else_is_refused_and_left_alone(
@@ -317,15 +289,6 @@ def test_the_lab_survives_a_restart_on_its_folder(tmp_path: Path) -> None:
         made = [line for line in ended.lines() if line.get("status") == "made"]
         assert made == []
         clean(second, home)
-
-
-def test_one_command_shows_it_work(tmp_path: Path) -> None:
-    ended = Program(tmp_path).run("lab", "--yes", "--json")
-    assert ended.code == 0, ended.err
-    result = ended.result
-    assert result["verdict"] == "pass"
-    assert sum(result["backends"].values()) == result["ok"] == result["requests"]
-    assert all(count for count in result["backends"].values())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permission bits")
