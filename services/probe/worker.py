@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from services.probe.address import Address
 from services.probe.backend import Namer
@@ -36,8 +37,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     # ctrl+c goes to every process of the terminal; whoever started this one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":  # there the parent sets the priority
-        os.nice(NICENESS)
+    stand_back()
     line = _read_line()
     if not line:
         return 0
@@ -51,6 +51,19 @@ def main() -> int:
     except BrokenPipeError:
         pass  # nobody listens any more
     return 0
+
+
+def stand_back() -> None:
+    """Let every other process of this computer go first. On Windows the parent sees to that.
+
+    Linux may schedule each session as one (sched(7), "The autogroup feature"): niceness then counts
+    within a session only, and this process is alone in its own, which has to be nice as well.
+    """
+    if sys.platform == "win32":
+        return
+    os.nice(NICENESS)
+    with suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:
+        group.write(str(NICENESS))
 
 
 def _work(spec: Spec, stopping: threading.Event) -> None:
