@@ -178,8 +178,7 @@ class Plain:
 
     def _ask_one(self, field: Field) -> None:
         ask = field.ask
-        if ask.help:
-            self.dialogue.say(ask.help)
+        self.dialogue.say(f"\n{ask.label}. {ask.help}" if ask.help else "")
         choices = self._choices(ask)
         for number, choice in enumerate(choices, start=1):
             label = f": {choice.label}" if choice.label else ""

@@ -67,30 +67,43 @@ class Wiring:
     def new(
         self, place: Place, emit: Emit, reveal: Reveal, ask_host_key: AskHostKey
     ) -> Iterator[Walk]:
-        """A new session. One that ends in a Problem before it made anything leaves no trace.
+        """A new session. One that ends in a Problem before it made anything leaves no trace, nor
+        does one that never opened.
 
         Raises Problem: `cloud.bad-api-address`, `app.lab-failed`, and those of the disk.
         """
         lab = self._pointed_at() if place == "cloud" else None
+        with self._without_trace() as trace, ExitStack() as stack:
+            store = stack.enter_context(self._saved.create("lab" if lab is not None else place))
+            folder = self._lab_folder(store.session.id)
+            trace += [store.folder.path, folder]
+            if place == "lab":
+                words = self._lab.words()
+                lab = stack.enter_context(lab_process.started(folder, self.home, words))
+            walk = stack.enter_context(self._walk(store, lab, emit, reveal, ask_host_key))
+            if place == "lab" and lab is not None:
+                vocabulary = answers.Vocabulary.of(walk.steps)
+                answers.give(walk, answers.read(lab.answers, vocabulary))
+            try:
+                yield walk
+            except Problem:
+                if store.session.deeds:
+                    trace.clear()
+                raise
+            except BaseException:
+                trace.clear()
+                raise
+
+    @staticmethod
+    @contextmanager
+    def _without_trace() -> Iterator[list[Path]]:
+        """Folders that are removed if the block fails, once everything in it is closed."""
         folders: list[Path] = []
         try:
-            with ExitStack() as stack:
-                store = stack.enter_context(self._saved.create("lab" if lab is not None else place))
-                folders.append(store.folder.path)
-                if place == "lab":
-                    folder = self._lab_folder(store.session.id)
-                    folders.append(folder)
-                    words = self._lab.words()
-                    lab = stack.enter_context(lab_process.started(folder, self.home, words))
-                walk = stack.enter_context(self._walk(store, lab, emit, reveal, ask_host_key))
-                if place == "lab" and lab is not None:
-                    vocabulary = answers.Vocabulary.of(walk.steps)
-                    answers.give(walk, answers.read(lab.answers, vocabulary))
-                yield walk
-        except Problem:
-            if len(folders) and not store.session.deeds:
-                for folder in folders:
-                    shutil.rmtree(folder, ignore_errors=True)
+            yield folders
+        except BaseException:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
             raise
 
     @contextmanager

@@ -161,7 +161,7 @@ def test_plain_mode_leads_through_it_by_enter(program: Program, world: Path) -> 
         person.sees("[2] blue")
         person.sees("Colour (Enter is red):")
         person.types("2")
-        person.sees("Password of the toy")
+        person.sees("Enter for none")
         person.types("canary-4711")
         person.sees("once more")
         person.types("canary-4711")
@@ -183,7 +183,7 @@ def test_plain_mode_goes_back_without_judging(program: Program, world: Path) -> 
     with at_terminal(program, "run", "--plain", "--answer", "toy.size=3") as person:
         person.sees("Colour (Enter is red):")
         person.types("2")
-        person.sees("Password of the toy")
+        person.sees("Enter for none")
         person.types("")
         person.sees("Make these?")
         person.types("back")
@@ -193,7 +193,7 @@ def test_plain_mode_goes_back_without_judging(program: Program, world: Path) -> 
         person.types("back")
         person.sees("Size (Enter is 4):")
         person.types("")
-        person.sees("Colour")
+        person.sees("Colour (Enter is")
         person.types("stop")
         assert person.leaves() == 130
         assert "resume" in person.shown
@@ -203,9 +203,9 @@ def test_plain_mode_goes_back_without_judging(program: Program, world: Path) -> 
 def test_plain_mode_offers_a_way_on_after_a_failure(program: Program, world: Path) -> None:
     (world / "broken").touch()
     with at_terminal(program, "run", "--plain", "--answer", "toy.size=3") as person:
-        person.sees("Colour")
+        person.sees("Colour (Enter is red):")
         person.types("")
-        person.sees("Password")
+        person.sees("Enter for none")
         person.types("")
         person.sees("Make these?")
         person.types("")
