@@ -11,7 +11,7 @@ from dataclasses import replace
 from services.cloud.port import ServerHealth
 from services.hosts.scripts import curl_through, curled
 from services.probe.address import Unresolved, resolve
-from services.probe.diagnosis import Health
+from services.probe.diagnosis import NORMAL, Health
 from services.probe.refusals import try_strangers
 from services.probe.report import Report, verify
 from services.probe.runner import run
@@ -122,7 +122,7 @@ def prove(here: Here) -> Proof:
     checks = (
         Check(
             "verify.check.health",
-            all(each.status == "Normal" for each in live.health) and bool(live.health),
+            all(each.status == NORMAL for each in live.health) and bool(live.health),
             ", ".join(f"{each.server} {each.status}" for each in _by_name(live)) or "-",
         ),
         Check(
@@ -168,7 +168,8 @@ def watch(here: Here) -> None:
     at = target(here)
     known = here.session.proofs.get(NAME)
     passed = known is not None and known.passed
-    around = replace(_begin(here, at), verdict="pass" if passed else "fail")
+    around = _begin(here, at)
+    failing = _Failing()
 
     def look_around() -> None:
         nonlocal around
@@ -187,7 +188,14 @@ def watch(here: Here) -> None:
                 here.stop.sleep(HEALTH_EVERY_S)
 
     def show(tally: Tally) -> None:
-        _show(here, replace(around, tally=tally, certificate_until=tally.server_not_after))
+        well = (
+            passed
+            and not failing.after(tally)
+            and all(each.status == NORMAL for each in around.health)
+            and not any(each.refused is False for each in around.refusals)
+        )
+        live = replace(around, tally=tally, verdict="pass" if well else "fail")
+        _show(here, replace(live, certificate_until=tally.server_not_after))
 
     looking = threading.Thread(target=look_around, name="watch", daemon=True)
     looking.start()
@@ -197,6 +205,21 @@ def watch(here: Here) -> None:
 
 
 LIVE: Callable[[Here], None] | None = watch
+
+
+class _Failing:
+    """Whether requests fail now: the tally is cumulative, and never forgets."""
+
+    WINDOW_S = 5.0
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._until = 0.0
+
+    def after(self, tally: Tally) -> bool:
+        if tally.failed > self._failed:
+            self._failed, self._until = tally.failed, tally.elapsed_s + self.WINDOW_S
+        return tally.elapsed_s < self._until
 
 
 def _begin(here: Here, at: Target) -> Live:
