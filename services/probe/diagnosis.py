@@ -8,7 +8,7 @@ or no backend left?) the rules settle it with what else is known, or say both as
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -329,20 +329,50 @@ def _all_backends_down(seen: Observations) -> _Finding | None:
     return _Finding("possible", seen.sample(*_SILENT), silent, facts)
 
 
+_BAD_ANSWERS = (
+    Outcome.REDIRECT,
+    Outcome.HTTP_4XX,
+    Outcome.HTTP_5XX,
+    Outcome.HTTP_OTHER,
+    Outcome.ANSWER_EMPTY,
+    Outcome.ANSWER_CUT,
+    Outcome.ANSWER_TOO_LARGE,
+    Outcome.NOT_HTTP,
+    Outcome.FIRST_BYTE_TIMEOUT,
+    Outcome.WHOLE_TIMEOUT,
+)
+"""What a backend that is alive may do wrong."""
+
+
+def _answered(*outcomes: Outcome, confidence: Confidence = "certain") -> _Look:
+    """Fires when any request ended so; adds which backends gave no good answer, if others did."""
+    ended = _ended(*outcomes, confidence=confidence)
+
+    def look(seen: Observations) -> _Finding | None:
+        found = ended(seen)
+        if found is None or not seen.tally.ok or not seen.missing():
+            return found
+        missing = ", ".join(seen.missing())
+        return replace(found, evidence=f"{found.evidence}; no good answer came from {missing}")
+
+    return look
+
+
 def _backend_down(seen: Observations) -> _Finding | None:
     missing, ok = seen.missing(), seen.tally.ok
     if not missing or not ok:
         return None
     facts = {"backends": ", ".join(missing)}
     sick = tuple(health for health in seen.abnormal() if health.server in missing)
-    failed = seen.count(*_SILENT, Outcome.FIRST_BYTE_TIMEOUT, Outcome.HTTP_5XX)
+    failed = seen.count(*_SILENT)
     if sick:
         evidence = f"health: {_health_text(sick)}"
         return _Finding("certain", evidence, failed, facts)
     shares = expected_shares(seen.weights)
     chance = max((1 - shares[name]) ** ok for name in missing)
     evidence = f"none of {ok} answers; by chance in {chance:.2g} of all runs"
-    if _strange_pages(seen) or chance > 0.001:
+    alive = _strange_pages(seen) or seen.count(*_BAD_ANSWERS)
+    if alive or chance > 0.001:
         return _Finding("possible", evidence, failed, facts)
     return _Finding("likely", evidence, failed, facts)
 
@@ -531,18 +561,18 @@ RULES: tuple[Rule, ...] = (
     Rule("all-backends-down", "error", _all_backends_down),
     Rule("backend-down", "error", _backend_down),
     Rule("connections-dropped", "error", _connections_dropped),
-    Rule("backend-silent", "error", _ended(Outcome.FIRST_BYTE_TIMEOUT, confidence="likely")),
-    Rule("answer-stalled", "error", _ended(Outcome.WHOLE_TIMEOUT)),
+    Rule("backend-silent", "error", _answered(Outcome.FIRST_BYTE_TIMEOUT, confidence="likely")),
+    Rule("answer-stalled", "error", _answered(Outcome.WHOLE_TIMEOUT)),
     Rule(
         "backend-error",
         "error",
-        _ended(Outcome.HTTP_5XX, Outcome.HTTP_4XX, Outcome.HTTP_OTHER),
+        _answered(Outcome.HTTP_5XX, Outcome.HTTP_4XX, Outcome.HTTP_OTHER),
     ),
-    Rule("redirect", "error", _ended(Outcome.REDIRECT)),
-    Rule("answer-empty", "error", _ended(Outcome.ANSWER_EMPTY)),
-    Rule("answer-cut", "error", _ended(Outcome.ANSWER_CUT)),
-    Rule("answer-too-large", "error", _ended(Outcome.ANSWER_TOO_LARGE)),
-    Rule("not-http", "error", _ended(Outcome.NOT_HTTP)),
+    Rule("redirect", "error", _answered(Outcome.REDIRECT)),
+    Rule("answer-empty", "error", _answered(Outcome.ANSWER_EMPTY)),
+    Rule("answer-cut", "error", _answered(Outcome.ANSWER_CUT)),
+    Rule("answer-too-large", "error", _answered(Outcome.ANSWER_TOO_LARGE)),
+    Rule("not-http", "error", _answered(Outcome.NOT_HTTP)),
     Rule("another-page", "error", _another_page),
     Rule("health-abnormal", "error", _health_abnormal),
     # no faults, but worth knowing

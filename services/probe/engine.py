@@ -47,8 +47,10 @@ _LINGER_S = 0.5
 keeps the port for a minute (TIME_WAIT, RFC 9293 section 3.6.1); at a thousand requests a second
 that would use up ours."""
 _IMPATIENT_S = 1.0
-"""The longest wait for a phase that has timed out for a whole round of connections, while not one
-request has been answered: at an endpoint that is dead the rest need not wait for long."""
+"""How long to wait once a whole round of connections has timed out, or `_PATIENCE` times the
+slowest answer if that is longer. What is dead or hangs is proven by then; 200 requests that each
+wait their full time would only keep people waiting."""
+_PATIENCE = 4
 _RETRY_S = 0.001
 """The pause when nothing is under way and the next request could not even begin."""
 _READ_SIZE = 65536
@@ -189,7 +191,7 @@ class Engine:
         """Answered connections that wait for the other side's end, oldest first."""
         self._short_since: float | None = None
         self._timed_out = 0
-        """How many requests timed out since one was answered."""
+        self._slowest_s = 0.0
         self._not_after_told = False
 
     def run(
@@ -425,7 +427,7 @@ class Engine:
             connection.phase = _BODY
             connection.deadline = connection.whole
         if answer := reader.answer:
-            self._timed_out = 0
+            self._slowest_s = max(self._slowest_s, self._clock() - connection.began)
             outcome = of_answer(answer)
             evidence = "" if outcome is Outcome.OK else answer_text(answer)
             self._finish(connection, outcome, evidence, answer, ended)
@@ -471,7 +473,7 @@ class Engine:
 
     def _until(self, connection: _Connection, timeout_s: float) -> None:
         if self._timed_out >= self._concurrency:
-            timeout_s = min(timeout_s, _IMPATIENT_S)
+            timeout_s = min(timeout_s, max(_IMPATIENT_S, _PATIENCE * self._slowest_s))
         connection.deadline = min(self._clock() + timeout_s, connection.whole)
 
     def _finish(

@@ -29,7 +29,8 @@ class Server:
 @contextmanager
 def serving(behave: Behave, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     """Run `behave` with each connection; what it leaves open is closed after it."""
-    listener = socket.create_server((host, port), backlog=128)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=128)
     server = Server(listener.getsockname()[1])
     lock, threads = threading.Lock(), list[threading.Thread]()
 

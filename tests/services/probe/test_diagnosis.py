@@ -221,6 +221,16 @@ SILENT = only(Outcome.CLOSED_WITHOUT_ANSWER)
         ),
         (replace(HEALTHY, tally=only(Outcome.REDIRECT)), "redirect", "certain"),
         (
+            replace(HEALTHY, tally=tally({"ECS01": 100}, {Outcome.FIRST_BYTE_TIMEOUT: 100})),
+            "backend-silent",
+            "likely",
+        ),
+        (
+            replace(HEALTHY, tally=tally({"ECS01": 100}, {Outcome.HTTP_5XX: 100})),
+            "backend-error",
+            "certain",
+        ),
+        (
             replace(HEALTHY, tally=tally({"ECS01": 10, "ECS02": 10}, latency_s=1)),
             "slow",
             "certain",
@@ -286,6 +296,11 @@ def test_certificate_is_for_a_name(held: str, name: str, expected: bool) -> None
 
 def test_network_to_another_continent_is_not_slow() -> None:
     assert diagnose(replace(HEALTHY, tally=tally({"ECS01": 9, "ECS02": 9}, latency_s=0.7))) == ()
+
+
+def test_bad_answer_tells_whose_it_may_be() -> None:
+    seen = replace(HEALTHY, tally=tally({"ECS01": 100}, {Outcome.HTTP_5XX: 100}))
+    assert "from ECS02" in diagnose(seen)[0].evidence
 
 
 def test_seven_of_ten_is_no_fault() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import select
@@ -175,6 +176,29 @@ def test_dead_endpoint_is_waited_for_once(
     assert {each.outcome for each in found} == {Outcome.HANDSHAKE_TIMEOUT}
 
 
+def test_slow_answers_earn_patience(certs: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hangs is not waited for again and again; what is only slow is."""
+    monkeypatch.setattr(engine, "_IMPATIENT_S", 0.05)
+    turn = iter(range(100))
+
+    def hangs_twice(tls: ssl.SSLSocket) -> None:
+        if next(turn) in (1, 2):
+            until_gone(tls)
+        else:
+            select.select([], [], [], 0.1)
+            answers(WHOLE)(tls)
+
+    with serving(over_tls(certs, hangs_twice)) as server:
+        at = target(certs, server.port, Timeouts(5, 5, 1.5, 20))
+        found = requests(at, count=5, concurrency=1)
+    assert [each.outcome for each in found] == [
+        Outcome.OK,
+        *[Outcome.FIRST_BYTE_TIMEOUT] * 2,
+        *[Outcome.OK] * 2,
+    ]
+    assert found[1].latency_s > 1.49 > found[2].latency_s
+
+
 def test_silence_instead_of_a_handshake(certs: Certificates) -> None:
     assert one(until_gone, certs, BRIEF).outcome is Outcome.HANDSHAKE_TIMEOUT
 
@@ -228,6 +252,41 @@ def test_addresses_take_turns(certs: Certificates) -> None:
         found = requests(target(certs, one.port), 6, 2, addresses)
         assert {each.outcome for each in found} == {Outcome.OK}
         assert (one.accepted, two.accepted) == (3, 3)
+
+
+def test_ipv6_is_spoken(certs: Certificates) -> None:
+    try:
+        with serving(over_tls(certs, answers(WHOLE)), "::1") as server:
+            at = replace(target(certs, server.port), host="::1")
+            found = requests(at)[0]
+    except OSError:
+        pytest.skip("this computer has no IPv6")
+    assert found.outcome is Outcome.OK
+    assert at.endpoint == f"[::1]:{server.port}"
+
+
+def test_nothing_piles_up(balancer: Nginx) -> None:
+    at = balancer.target()
+    gc.collect()
+    gc.disable()
+    try:
+        outcomes = Counter[Outcome]()
+        context = client_context(at)
+
+        def run(count: int) -> int:
+            made = Engine(
+                at,
+                [Address("127.0.0.1", at.port)],
+                context,
+                lambda exchange: outcomes.update([exchange.outcome]),
+            )
+            made.run(requests=count, concurrency=4)
+            return len(gc.get_objects())
+
+        first = run(20)
+        assert abs(run(100) - first) < 50
+    finally:
+        gc.enable()
 
 
 def test_one_dead_address_of_two_is_told_with_its_address(certs: Certificates) -> None:

@@ -202,6 +202,7 @@ def test_worker_killed_from_outside_is_a_problem(balancer: Nginx) -> None:
         run(balancer.target(), stop=Stop(), on_snapshot=murder)
     assert caught.value.code == "probe.worker"
     assert "-9" in caught.value.evidence
+    assert caught.value.words().remedy
 
 
 def test_worker_ends_on_sigterm_with_its_last_counts(balancer: Nginx) -> None:

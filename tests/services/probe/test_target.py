@@ -138,6 +138,19 @@ def test_key_with_passphrase_in_openssls_old_form_is_told_without_asking(
     assert caught.value.code == "probe.key-encrypted"
 
 
+def test_weak_key_is_told(tmp_path: Path, certs: Certificates) -> None:
+    key, certificate = tmp_path / "weak.key", tmp_path / "weak.crt"
+    command = [
+        *(program("openssl"), "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=x"),
+        *("-keyout", str(key), "-out", str(certificate)),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(Problem) as caught:
+        replace(target(certs, 443), certificate_file=certificate, key_file=key).check()
+    assert caught.value.code == "probe.certificate-weak"
+    assert caught.value.words().remedy
+
+
 def test_certificate_and_key_may_share_a_file(certs: Certificates, tmp_path: Path) -> None:
     both = written(
         tmp_path,
