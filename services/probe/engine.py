@@ -14,7 +14,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -79,7 +78,7 @@ class Exchange(NamedTuple):
 
 
 # The phases of a connection, in order. Plain numbers: an enum's member costs 60 ns each time.
-_CONNECT, _HANDSHAKE, _FIRST_BYTE, _BODY, _LINGER = range(5)
+_CONNECT, _HANDSHAKE, _FIRST_BYTE, _BODY, _LINGER, _GONE = range(6)
 
 _TIMED_OUT = {
     _CONNECT: Outcome.CONNECT_TIMEOUT,
@@ -290,6 +289,8 @@ class Engine:
         self._record(Exchange(outcome, f"{_error_text(code)}, {address}", address, 0.0))
 
     def _serve(self, connection: _Connection, events: int) -> None:
+        if connection.phase == _GONE:  # closed for another's sake since this event was reported
+            return
         if connection.phase == _LINGER:
             self._linger(connection)
             return
@@ -319,8 +320,13 @@ class Engine:
             connection.tls = self._context.wrap_bio(
                 connection.incoming, connection.outgoing, server_hostname=self._name
             )
-            with suppress(ssl.SSLWantReadError):
+            try:
                 connection.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:  # this computer allows no version or cipher at all
+                self._tls_failed(connection, error)
+                return
         self._send(connection)
 
     def _send(self, connection: _Connection) -> None:
@@ -518,6 +524,7 @@ class Engine:
         )
 
     def _close(self, connection: _Connection) -> None:
+        connection.phase = _GONE
         self._active.discard(connection)
         self._lingering.pop(connection, None)
         self._poller.forget(connection.socket)

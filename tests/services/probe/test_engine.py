@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -313,6 +314,34 @@ def test_server_that_never_closes_costs_no_time_and_few_sockets(certs: Certifica
     assert {each.outcome for each in found} == {Outcome.OK}
     # Two with a request, two that linger, and what the server has not seen closed yet.
     assert server.most_at_once <= 8
+
+
+def test_connection_closed_on_both_sides_at_once_is_closed_once(
+    certs: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(SelectorPoller[Any]):
+        """Also reports what happens within the next moments, and that last."""
+
+        def wait(self, timeout_s: float) -> list[tuple[Any, int]]:
+            first = list(super().wait(timeout_s))
+            select.select([], [], [], 0.02)
+            known = [owner for owner, _ in first]
+            return first + [each for each in super().wait(0) if each[0] not in known]
+
+    def closes_when_the_next_is_answered(tls: ssl.SSLSocket) -> None:
+        before = answered[-1:]
+        answered.append(tls)
+        tls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # in the order of sending
+        tls.sendall(WHOLE)
+        for each in before:
+            each.shutdown(socket.SHUT_RDWR)
+        until_gone(tls)
+
+    answered: list[ssl.SSLSocket] = []
+    monkeypatch.setattr(engine, "DefaultPoller", Late)
+    with serving(over_tls(certs, closes_when_the_next_is_answered)) as server:
+        found = requests(target(certs, server.port), count=5)
+    assert {each.outcome for each in found} == {Outcome.OK}
 
 
 def test_no_connection_is_used_twice_and_no_session_resumed(certs: Certificates) -> None:
