@@ -243,7 +243,7 @@ def test_killed_in_an_action_it_goes_on_and_repeats_nothing(program: Program, ac
 def test_a_signal_gives_the_prompt_back_within_a_second(
     program: Program, number: signal.Signals
 ) -> None:
-    with program.started("lab", "--yes", "--json", "--fault", "api-slow") as process:
+    with program.started("lab", "--yes", "--json", "--fault", "backend-hangs") as process:
         assert process.stdout is not None
         for line in process.stdout:
             if json.loads(line)["event"] == "started":
@@ -296,7 +296,7 @@ def test_enter_alone_leads_through_the_lab_line_by_line(program: Program) -> Non
 
 
 def test_the_lab_command_ends_its_lab_when_it_is_killed(program: Program) -> None:
-    with program.started("lab", "--yes", "--json", "--fault", "api-slow") as process:
+    with program.started("lab", "--yes", "--json", "--fault", "backend-hangs") as process:
         assert process.stdout is not None
         process.stdout.readline()
         assert len(labs_of(program)) == 1
