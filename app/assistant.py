@@ -511,7 +511,17 @@ class Assistant(App[int]):
         from screens.log import LogScreen
 
         if not isinstance(self.screen, LogScreen):
-            self.push_screen(LogScreen(self._history or CommandLog(), self.news))
+            about = self._about()
+            log = self._history or CommandLog()
+            self.push_screen(LogScreen(log, self.news, about, lab=self._in_lab()))
+
+    def _about(self) -> str:
+        from screens.about import about
+
+        return f"nlb-mtls · {about(self._walk.session)}" if self._walk is not None else "nlb-mtls"
+
+    def _in_lab(self) -> bool:
+        return self._walk is not None and self._walk.session.place == "lab"
 
     def action_sessions(self) -> None:
         """What is saved."""
@@ -520,7 +530,7 @@ class Assistant(App[int]):
         if isinstance(self.screen, SessionsScreen):
             return
         current = self._walk.session.id if self._walk is not None else ""
-        self.push_screen(SessionsScreen(current), self._session_chosen)
+        self.push_screen(SessionsScreen(current, lab=self._in_lab()), self._session_chosen)
         self._find_out()
 
     async def _session_chosen(self, id: str | None) -> None:

@@ -62,7 +62,7 @@ class CommandLog:
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
-        self._phase = "", "act"
+        self._phase = "", "ask"
         self._count = 0
 
     def hear(self, event: Event) -> None:

@@ -48,7 +48,7 @@ class Deciding(Dialog[T]):
 
     def on_mount(self) -> None:
         self._guard.open()
-        self.query(Press).last().focus()
+        self.set_focus(self.query(Press).last())
 
     @property
     def ready(self) -> bool:

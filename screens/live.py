@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -140,6 +141,10 @@ class LiveScreen(Frame[None]):
             self._notice(str(news.data.get("line", "")))
 
     def _take(self, live: Live, event: Event) -> None:
+        before = self._live
+        if before is not None and not live.diagnosis and live.verdict == before.verdict:
+            # What goes on after the proof only counts; the causes are still those of the proof.
+            live = replace(live, diagnosis=before.diagnosis)
         self._live, self._data = live, event.data
         self._compare(live)
         if not self._paused:

@@ -34,8 +34,6 @@ class LogScreen(Frame[None]):
         & #log { height: 1fr; padding: 0 1; }
         & .title { height: 1; text-style: bold; margin-bottom: 1; }
         & OptionList { height: 1fr; border: none; padding: 0; background: $background; }
-        & Input { display: none; }
-        & Input.-shown { display: block; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,8 +45,11 @@ class LogScreen(Frame[None]):
     ]
     HELP_KEY = "log"
 
-    def __init__(self, log: CommandLog, news: Signal[News]) -> None:
+    def __init__(self, log: CommandLog, news: Signal[News], about: str, *, lab: bool) -> None:
+        """`about` is what the session is about."""
         super().__init__()
+        self._about = about
+        self._lab = lab
         self._commands = log
         self._news = news
         self._shown: list[tuple[Group, Entry] | None] = []
@@ -58,10 +59,12 @@ class LogScreen(Frame[None]):
         with Vertical(id="log"):
             yield Static(say("screens.log.title"), classes="title", markup=False)
             yield OptionList(markup=False, compact=True)
-            yield Input(placeholder=say("screens.log.filter"), compact=True)
+            field = Input(placeholder=say("screens.log.filter"), compact=True)
+            field.display = False
+            yield field
 
     def on_mount(self) -> None:
-        self.show_head("nlb-mtls")
+        self.show_head(self._about, lab=self._lab)
         self.query_one(Input).cursor_blink = False
         self._news.subscribe(self, self._heard)
         self._fill()
@@ -152,16 +155,16 @@ class LogScreen(Frame[None]):
 
     def action_filter(self) -> None:
         field = self.query_one(Input)
-        field.add_class("-shown")
+        field.display = True
         # At once: what is typed next belongs there.
         self.set_focus(field)
 
     def action_back(self) -> None:
         """Esc closes the filter first, then the log."""
         field = self.query_one(Input)
-        if field.has_class("-shown"):
+        if field.display:
             field.value = ""
-            field.remove_class("-shown")
+            field.display = False
             self.query_one(OptionList).focus()
             return
         self.dismiss()

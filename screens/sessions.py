@@ -37,11 +37,16 @@ class SessionsScreen(Frame[str]):
     """
 
     def __init__(
-        self, current: str = "", now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        current: str = "",
+        *,
+        lab: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`current` is the session that is open already."""
         super().__init__()
         self._current = current
+        self._lab = lab
         self._now = now
         self._ids: list[str] = []
 
@@ -51,7 +56,7 @@ class SessionsScreen(Frame[str]):
             yield OptionList(markup=False, compact=True)
 
     def on_mount(self) -> None:
-        self.show_head("nlb-mtls")
+        self.show_head(" · ".join(filter(None, ("nlb-mtls", self._current))), lab=self._lab)
         self.query_one(OptionList).focus()
 
     def show(self, saved: Sequence[Session | tuple[str, Problem]]) -> None:

@@ -170,7 +170,8 @@ class StepScreen(Frame[None]):
         with self.app.batch_update():
             await stage.remove_children()
             await stage.mount(*self._stage())
-            await self._rest()
+            await self._show_all()
+        self._focus_primary()
         self.show_keys()
 
     def _stage(self) -> Sequence[Static | AskForm | WorkList | Checks]:
@@ -202,8 +203,11 @@ class StepScreen(Frame[None]):
     async def _rest(self) -> None:
         """Nothing is under way any more: what leads on has the focus."""
         await self._show_all()
+        self._focus_primary()
+
+    def _focus_primary(self) -> None:
         if (primary := self.query_one(Presses).primary) is not None:
-            primary.focus()
+            self.set_focus(primary)
 
     def _show_head(self) -> None:
         session = self.walk.session
@@ -277,7 +281,7 @@ class StepScreen(Frame[None]):
             case "prove" if self._stopped:
                 return say("screens.prove.stopped")
             case "prove" if self._proof is not None:
-                return say("screens.prove.passed" if self._proof.passed else "screens.prove.failed")
+                return _judged(self._proof)
             case _:
                 return None
 
@@ -672,6 +676,16 @@ class StepScreen(Frame[None]):
             self.notify(say("screens.act.stop-first"), markup=False)
             return
         await self._go(self.walk.steps[number], "explain")
+
+
+def _judged(proof: Proof) -> str:
+    """How a proof ended; where it knows why it failed, the most probable cause first."""
+    if proof.passed:
+        return say("screens.prove.passed")
+    causes = [each for each in proof.result.get("diagnosis", ()) if each["severity"] == "error"]
+    if not causes:
+        return say("screens.prove.failed")
+    return f"✗ {causes[0]['cause']}\n→ {causes[0]['remedy']}"
 
 
 def _to_do(preview: Preview) -> int:

@@ -74,11 +74,10 @@ class FieldRow(Vertical):
         & .note { height: auto; padding-left: 28; color: $text-muted; }
         & .error { height: auto; padding-left: 28; color: $text-error; display: none; }
         & Offers {
-            display: none; margin-left: 28; height: auto; max-height: 8;
+            margin-left: 28; height: auto; max-height: 8;
             border: none; padding: 0; background: $surface;
         }
         &.-wrong .error { display: block; }
-        &.-open Offers { display: block; }
         &.-open .note { display: none; }
     }
     """
@@ -144,7 +143,9 @@ class FieldRow(Vertical):
                 yield Static(classes="mark", markup=False)
         yield Static(ask.help, classes="note", markup=False)
         if self.is_picker:
-            yield Offers(markup=False, compact=True)
+            offers = Offers(markup=False, compact=True)
+            offers.display = False
+            yield offers
         yield Static(classes="error", markup=False)
 
     @property
@@ -155,19 +156,25 @@ class FieldRow(Vertical):
         return self.query_one(OneLine).value
 
     def focus_field(self) -> None:
-        """Put the focus where the answer goes."""
-        self.query_one("#secret" if self.is_secret else "OneLine").focus()
+        """Put the focus where the answer goes, at once: what is typed next belongs there."""
+        field = self.query_one("#secret" if self.is_secret else "OneLine")
+        self.screen.set_focus(field)
 
     def stands(self, field: Field) -> None:
         """The session's answer is this now; what a person is typing is left alone."""
         self.field = field
         if self.is_secret or self.edited or self.has_focus_within:
             return
-        line = self.query_one(OneLine)
-        if line.value != field.value:
-            with self.prevent(Input.Changed):
-                line.value = field.value
+        self._put(field.value)
         self._note()
+
+    def _put(self, value: str) -> None:
+        """Show a value that nobody has typed."""
+        self._text = value
+        line = self.query_one(OneLine)
+        if line.value != value:
+            with self.prevent(Input.Changed):
+                line.value = value
 
     # what is wrong with it
 
@@ -212,11 +219,9 @@ class FieldRow(Vertical):
         offers = self.query_one(Offers)
         offers.clear_options()
         offers.add_options([Option(Content(_offer_words(choice))) for choice in choices])
-        line = self.query_one(OneLine)
-        if len(choices) == 1 and not line.value and not self.edited:
+        if len(choices) == 1 and not self.text and not self.edited:
             # What the walk settles on by itself, shown before it does.
-            with self.prevent(Input.Changed):
-                line.value = choices[0].value
+            self._put(choices[0].value)
         self._note()
 
     def offers_failed(self, problem: Problem) -> None:
@@ -243,16 +248,22 @@ class FieldRow(Vertical):
         if not self.offered:
             self.screen.focus_next()
             return
-        self.add_class("-open")
         offers = self.query_one(Offers)
+        offers.display = True
+        self.add_class("-open")
         values = [choice.value for choice in self.offered]
         offers.highlighted = values.index(self.text) if self.text in values else 0
-        offers.focus()
+        self.screen.set_focus(offers)
 
     @on(Offers.Closed)
     def _close(self) -> None:
-        self.remove_class("-open")
+        self._fold()
         self.focus_field()
+
+    def _fold(self) -> None:
+        self.remove_class("-open")
+        for offers in self.query(Offers):
+            offers.display = False
 
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:
@@ -266,8 +277,10 @@ class FieldRow(Vertical):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.edited = True
-        self.post_message(self.Changed(self, event.value))
+        # Textual also tells of the value that a field begins with.
+        if self.edited or event.value != self._text:
+            self.edited = True
+            self.post_message(self.Changed(self, event.value))
 
     @on(SecretInput.Changed)
     def _secret_typed(self, event: SecretInput.Changed) -> None:
@@ -288,7 +301,7 @@ class FieldRow(Vertical):
 
     def _perhaps_left(self) -> None:
         if self.is_attached and not self.has_focus_within:
-            self.remove_class("-open")
+            self._fold()
             self.left = True
             self.post_message(self.Left(self))
 

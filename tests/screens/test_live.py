@@ -149,6 +149,19 @@ async def test_a_failure_names_the_worst_first_and_why(app: Host) -> None:
         assert "backend-down · likely · ECS01 400 of 400" in text(app)
 
 
+async def test_the_causes_of_a_failed_proof_stay_while_it_is_watched(app: Host) -> None:
+    seven = replace(FAILING.tally, backends={"ECS01": 7}, outcomes={"ok": 7})
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.tell(FAILING)
+        app.tell(replace(FAILING, diagnosis=(), tally=seven))
+        await settle(pilot, lambda: "7 of 7" in text(app))
+        assert "✗ ECS02 gave none of the 400 answers." in text(app)
+        app.tell(replace(FAILING, diagnosis=(), verdict="pass", health=PASSING.health))
+        await settle(pilot, lambda: "PASS" in text(app))
+        assert "gave none" not in text(app)
+
+
 async def test_pausing_stops_the_drawing_only(app: Host) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()

@@ -134,6 +134,15 @@ async def test_an_answer_is_on_disk_before_anyone_says_next(
         )
 
 
+async def test_looking_at_a_form_answers_nothing(app: Assistant, start: ToyStart) -> None:
+    async with app.run_test(size=SIZE) as pilot:
+        await to_form(pilot)
+        await settle(pilot, lambda: len(row(app, "shelf.wood").offered) == 2)
+        await pilot.press("tab", "tab", "tab", "escape")
+        await settle(pilot, at(pilot, "shelf", "explain"))
+        assert steps(pilot).walk.session.answers == {}
+
+
 async def test_one_answer_brings_another_question(app: Assistant) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await to_form(pilot)
