@@ -7,6 +7,7 @@ that costs time is imported before the first screen stands.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -198,6 +199,10 @@ class Assistant(App[int]):
 
     def _first_screen_stands(self) -> None:
         """Time for what it could do without: a thread at work would hold up its drawing."""
+        if not gc.isenabled():
+            # What was imported stays: no later collection need look at it.
+            gc.freeze()
+            gc.enable()
         match self._begin:
             case "lab" | "cloud" as place:
                 self._open_new(place)

@@ -4,6 +4,7 @@ words once the terminal is the shell's again.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -39,6 +40,9 @@ def run(
     if not os.environ.get("NO_COLOR"):
         # Textual takes an empty one for a wish, too (no-color.org: "when present and not empty").
         os.environ.pop("NO_COLOR", None)
+    # Until the first screen stands there is nothing but imports, and no cycle to be collected:
+    # looking for some all the same costs 6 % of that time. The assistant switches it on again.
+    gc.disable()
     from app.assistant import Assistant  # Textual: 0.3 s
 
     app = Assistant(start, begin, home, redact, program=program)
