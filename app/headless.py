@@ -99,7 +99,7 @@ def diagnosis_words(found: Mapping[str, str]) -> str:
         cause=found["cause"],
         remedy=found["remedy"],
         evidence=found["evidence"] or "-",
-    )
+    ).rstrip()
 
 
 def _take(walk: Walk, step: Step, console: Console, stop: Stop) -> Proof:

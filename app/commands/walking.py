@@ -121,4 +121,4 @@ def _kept(walk: Walk, options: Options, console: Console, work: Callable[[], Exi
 def _how_to_go_on(session: str, options: Options, console: Console, key: str) -> None:
     resume = command(["resume", session], options.home)
     cleanup = command(["cleanup", session], options.home)
-    console.aside(say(key, session=session, resume=resume, cleanup=cleanup))
+    console.aside(say(key, session=session, resume=resume, cleanup=cleanup).rstrip())

@@ -79,6 +79,8 @@ def test_every_command_is_in_the_help(program: Program) -> None:
         (["lab", "--backends", "0"], "1 to 200"),
         (["status", "a", "b"], "one word too many"),
         (["inspect"], "FILE"),
+        (["verify", "--cert", "x"], "--connect"),
+        (["verify", "s", "--connect", "localhost:1"], "session"),
         (["--lang", "xx", "sessions"], "xx"),
         (["run", "--home"], "--home"),
     ],
@@ -91,6 +93,12 @@ def test_wrong_words_are_told_with_the_nearest_right_one(
     assert near in ended.err
     assert "--help" in ended.err
     assert ended.out == ""
+
+
+def test_an_address_without_a_port_is_wrong_usage(program: Program) -> None:
+    ended = program.run("verify", "--connect", "localhost")
+    assert ended.code == 2
+    assert "HOST:PORT" in ended.err
 
 
 def test_wrong_words_with_json_are_json_too(program: Program) -> None:

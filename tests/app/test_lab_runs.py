@@ -189,11 +189,36 @@ def test_two_processes_reach_the_same_and_cleanup_leaves_no_trace(
         assert "a password of mine" not in ended.out + ended.err
         assert "shown this once" not in ended.err
         assert there.run("status", "--json").result["drift"] == []
+        check_any_endpoint(program, there.run("status", "--json").result["session"], ended.result)
         removed = there.run("cleanup", "--yes", "--json")
         assert removed.code == 0, removed.err
         assert removed.result["left"] == []
         assert removed.result["removed"][0]["kind"] == "listener"
         assert everything(ready, folder) == before
+
+
+def check_any_endpoint(program: Program, session: str, result: dict[str, Any]) -> None:
+    """`verify --connect` knows no session: an address, a name and three files are enough."""
+    pki = program.home / "sessions" / session / "pki"
+    endpoint = ("verify", "--connect", result["endpoint"], "--name", "www.example.com")
+    client = ("--cert", str(pki / "client.crt"), "--key", str(pki / "client.key"))
+    trust = ("--ca", str(pki / "ca.crt"))
+    few = ("--requests", "20")
+    alone = Program(program.home)
+    ended = alone.run(*endpoint, *client, *trust, *few, "--json")
+    if ended.code != 0:
+        # The CA that clients trust is another one where Private CA issued the client's.
+        trust = ("--ca", str(pki / "server-ca.crt"))
+        ended = alone.run(*endpoint, *client, *trust, *few, "--json")
+    assert ended.code == 0, ended.out
+    assert ended.result["requests"] == ended.result["ok"] == 20
+    shown = alone.run(*endpoint, *client, *trust, *few)
+    assert "Verdict: pass" in shown.out
+    assert "refused: plain HTTP" in shown.out
+    stranger = alone.run(*endpoint, *trust, *few, "--json")
+    assert stranger.code == 1
+    assert stranger.result["verdict"] == "fail"
+    assert stranger.result["diagnosis"][0]["severity"] == "error"
 
 
 def test_wrong_keys_and_closed_ports_are_problems(program: Program, tmp_path: Path) -> None:
