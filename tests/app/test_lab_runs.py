@@ -10,7 +10,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,26 @@ def program(tmp_path: Path) -> Program:
     return Program(tmp_path / "home", extra=(PROXY,))
 
 
-def labs_of(program: Program) -> list[int]:
-    """The processes of labs below this home folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
+def labs_of(program: Program) -> list[str]:
+    """The command lines of the labs below this home folder that run."""
+    return [
+        words for words in _command_lines() if " serve " in words and str(program.home) in words
+    ]
+
+
+def _command_lines() -> Iterator[str]:
+    proc = Path("/proc")
+    if not (proc / "self" / "cmdline").exists():  # macOS
+        listed = subprocess.run(
+            ["ps", "-axww", "-o", "args="], capture_output=True, text=True, check=True
+        )
+        yield from listed.stdout.splitlines()
+        return
+    for entry in proc.iterdir():
         if entry.name.isdigit():
-            try:
+            with suppress(OSError):  # it has just ended
                 words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"serve" in words and any(os.fsencode(program.home) in word for word in words):
-                found.append(int(entry.name))
-    return found
+                yield os.fsdecode(b" ".join(words))
 
 
 def check_result(result: dict[str, Any]) -> None:
