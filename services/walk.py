@@ -192,7 +192,7 @@ class Walk:
         known = {ask.name: ask for step in self.steps for ask in step.ASKS}
         if name in known:
             return known[name]
-        if name.startswith("hosts.") and name.count(".") == 2:
+        if name.startswith("hosts.") and name.count(".") >= 2:
             return None
         from difflib import get_close_matches
 

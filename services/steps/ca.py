@@ -158,7 +158,7 @@ class FetchCa(Action):
 
     def apply(self, here: Here, token: str) -> Result:
         if self.source == "pca":
-            pem = "".join(_chain(here, self.ca_id))
+            pem = material.private_ca_chain(here, self.ca_id)
         else:
             pem = here.cloud.cas.ca_certificate_pem(self.ca_id, here.stop)
         disk.write(here.pki / "ca.crt", pem.encode())
@@ -235,13 +235,3 @@ def _same_serial(ca: CaCertificate, serial: int) -> bool:
         return int(ca.serial_number or "0", 16) == serial
     except ValueError:
         return False
-
-
-def _chain(here: Here, ca_id: str) -> list[str]:
-    """The certificate of the CA and of those above it, nearest first."""
-    pems: list[str] = []
-    while ca_id and len(pems) < 10:
-        ca = here.cloud.pca.private_ca(ca_id, here.stop)
-        pems.append(ca.certificate_pem.strip() + "\n")
-        ca_id = "" if ca.kind == "root" else ca.parent_id
-    return pems

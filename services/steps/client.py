@@ -198,9 +198,10 @@ class MakePkcs12(Action):
             password,
             pkcs12.Profile(self.profile),
         )
-        disk.write(here.pki / "client.p12", bundle)
+        # Shown first: a file whose password nobody has seen would be there for good after a kill.
         if generated:
             here.reveal(PASSWORD, password)
+        disk.write(here.pki / "client.p12", bundle)
         return self._result()
 
     def undo(self, here: Here, deed: Deed) -> None:

@@ -128,7 +128,8 @@ class WriteInstructions(Action):
     STEP: ClassVar[str] = NAME
 
     def _texts(self, here: Here) -> Mapping[str, str]:
-        facts = {"pki": here.pki, "domain": self.domain, "reports": here.reports}
+        trust = here.pki / (here.facts.get("server.trust") or "ca.crt")
+        facts = {"pki": here.pki, "domain": self.domain, "ca": trust}
         return {
             "install.txt": say("install.instructions.text", **facts),
             "install-windows.ps1": say("install.instructions.windows", **facts),

@@ -165,6 +165,16 @@ def remove(folder: Path, *names: str) -> None:
             raise disk.cannot_write(folder / name, error) from error
 
 
+def private_ca_chain(here: Here, ca_id: str) -> str:
+    """The certificate of a CA that the cloud holds and of those above it, nearest first, as PEM."""
+    pems: list[str] = []
+    while ca_id and len(pems) < 10:
+        ca = here.cloud.pca.private_ca(ca_id, here.stop)
+        pems.append(ca.certificate_pem.strip() + "\n")
+        ca_id = "" if ca.kind == "root" else ca.parent_id
+    return "".join(pems)
+
+
 def revoke(here: Here, custom_id: str) -> None:
     """Revoke what Private CA issued under our own identifier, if it did."""
     for issued in here.cloud.pca.issued_certificates(here.stop):

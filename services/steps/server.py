@@ -128,6 +128,8 @@ class MakeServerCertificate(Action):
                 token,
                 here.stop,
             )
+            trust = material.private_ca_chain(here, self.issuer)
+            disk.write(here.pki / "server-ca.crt", trust.encode())
             material.keep_issued(here.pki / "server.crt", issued)
             result = material.result(here.pki, "server", "server")
             return Result(result.resource, {**result.facts, "server.issued_id": issued.id})
@@ -145,6 +147,7 @@ class MakeServerCertificate(Action):
     def undo(self, here: Here, deed: Deed) -> None:
         if self.by_pca:
             material.revoke(here, self.custom_id)
+            material.remove(here.pki, "server-ca.crt")
         material.remove(here.pki, "server.crt", "server.key")
 
     def equivalent(self) -> Sequence[str]:
@@ -188,7 +191,8 @@ class UploadServerCertificate(Action):
         ours = material.fingerprint(path)
         for found in here.cloud.cas.server_certificates(here.stop):
             if found.sha256.upper() == ours:
-                return self._result(found.certificate_id, found.cas_id)
+                exact = here.cloud.cas.server_certificate(found.cas_id, here.stop) or found
+                return self._result(exact.certificate_id, exact.cas_id)
         return None
 
     def _result(self, certificate_id: str, cas_id: str) -> Result:
@@ -228,8 +232,10 @@ def look(here: Here) -> Facts:
             if wanted in (found.certificate_id, found.cas_id, found.name):
                 if found.expired:
                     raise Problem("server.expired", name=found.name, not_after=found.not_after)
+                # A list forms the id by the site's rule; only the detail has it from the vendor.
+                exact = here.cloud.cas.server_certificate(found.cas_id, here.stop) or found
                 return {
-                    "server.certificate_id": found.certificate_id,
+                    "server.certificate_id": exact.certificate_id,
                     "server.trust": here.answer("server.ca_file"),
                     "server.not_after": found.not_after,
                 }
@@ -242,14 +248,8 @@ def look(here: Here) -> Facts:
             "server.not_after": material.describe(certificate)["not_after"],
             "server.digest": material.fingerprint(certificate),
         }
-    if source == "pca":
-        return {"server.trust": "server-ca.crt" if _needs_chain(here) else "ca.crt"}
-    return {"server.trust": "ca.crt" if here.answer("ca.source") == "own" else "server-ca.crt"}
-
-
-def _needs_chain(here: Here) -> bool:
-    """Whether the clients' CA file is not that of the CA which issues for the server."""
-    return here.answer("server.pca") != here.answer("ca.pca")
+    trusted = "ca.crt" if (source, here.answer("ca.source")) == ("own", "own") else "server-ca.crt"
+    return {"server.trust": trusted}
 
 
 def plan(session: Session) -> Sequence[Action]:

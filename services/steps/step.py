@@ -104,9 +104,9 @@ class Action(ABC):
 
     Its fields go into the journal, so an action can be made again from there; two actions are
     the same wish when they are equal. A field that names another action's resource says that
-    this one was made with it, and must go before it. Its words are `<step>.action.<kind>` (what, on what),
-    `<step>.undo.<kind>`, and, where it costs something, `<step>.cost.<kind>`, filled with the
-    fields.
+    this one was made with it, and must go before it. Its words are `<step>.action.<kind>` (what,
+    on what), `<step>.undo.<kind>`, and, where it costs something, `<step>.cost.<kind>`, filled
+    with the fields.
     """
 
     KIND: ClassVar[str]

@@ -93,6 +93,14 @@ def new_group(lab: RunningLab, folder: Path) -> Answers:
     return {"prepare.server_group": "new", "prepare.backends": backends}
 
 
+def server_by_private_ca(lab: RunningLab, folder: Path) -> Answers:
+    return {"server.source": "pca"}
+
+
+def client_by_private_ca(lab: RunningLab, folder: Path) -> Answers:
+    return {"ca.source": "pca", "server.source": "own"}
+
+
 def rsa(lab: RunningLab, folder: Path) -> Answers:
     kinds = {f"{step}.key_kind": "rsa-2048" for step in ("ca", "server", "client")}
     return {**kinds, "listener.policy": "tls_cipher_policy_1_2", "client.pkcs12_profile": "legacy"}
@@ -100,7 +108,7 @@ def rsa(lab: RunningLab, folder: Path) -> Answers:
 
 @pytest.mark.parametrize(
     "way",
-    [existing_ca, purchased, own_files, new_group, rsa],
+    [existing_ca, purchased, own_files, new_group, rsa, server_by_private_ca, client_by_private_ca],
     ids=lambda way: way.__name__,
 )
 def test_every_way_passes_and_leaves_nothing(
