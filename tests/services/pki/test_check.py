@@ -37,7 +37,7 @@ from tests.services.pki.forge import (
 from tests.services.pki.judges import openssl, pem, verify
 
 NAME = "www.example.com"
-AT = NOW + timedelta(minutes=1)
+AT = NOW + timedelta(hours=6)
 """What `openssl` makes while the tests run is valid from then on."""
 
 ROOT = forge("Root", *CA, life=3650 * DAY)
