@@ -33,7 +33,7 @@ from app.lane import Lane, Opened
 from app.tui import last_words
 from screens.clipboard import Copy
 from screens.filters import Ascii, Bare, wants_ascii
-from screens.messages import CleanUp, Finish, Halt, LeaveSession
+from screens.messages import CleanUp, Finish, LeaveSession
 from screens.news import Ended, Errand, Latest, News
 from screens.welcome import Welcome
 from screens.widgets.menu import Menu
@@ -415,8 +415,8 @@ class Assistant(App[int]):
             self._errand = errand
         self._lane.give(errand)
 
-    @on(Halt)
     def _halt(self) -> None:
+        """Stop what the walk's thread is doing."""
         if self._lane is not None:
             self._lane.stop.set()
 
@@ -601,11 +601,11 @@ class Assistant(App[int]):
         yield "log", None, self.action_log
         yield "sessions", None, self.action_sessions
         yield "copy", on_steps, partial(act, "copy", steps)
-        idle = no_walk or (say("screens.command.running") if self._errand is not None else None)
-        yield "clean-up", idle, self.action_clean_up
+        running = say("screens.command.running") if self._errand is not None else None
+        yield "clean-up", on_steps or running, self.action_clean_up
         nothing = None if self._errand is not None else say("screens.command.nothing-runs")
         yield "stop", nothing, self._halt
-        yield "leave", idle, self._give_up
+        yield "leave", no_walk or running, self._give_up
         yield "theme", None, self.action_change_theme
         yield "help", None, self.action_help
         yield "quit", None, self.action_quit

@@ -29,7 +29,7 @@ class Opened:
 class Lane:
     """One thread for one walk: its lock and its processes belong to the thread that took them.
 
-    Every errand has a `Stop` of its own. `post` is called in the thread.
+    `post` is called in the thread.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Lane:
             return
 
     def _do(self, walk: Walk, errand: Errand) -> Ended:
-        stop = Stop()
+        stop = errand.interrupt
         with self._lock:
             self._stop = stop
             closing = self._closing

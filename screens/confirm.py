@@ -24,7 +24,7 @@ class Confirm(Deciding[bool]):
 
     DEFAULT_CSS = """
     Confirm Input { margin-top: 1; }
-    Confirm .lasts { margin-top: 1; height: auto; color: $text-muted; }
+    Confirm .note { margin-top: 1; height: auto; color: $text-muted; }
     """
 
     def __init__(
@@ -34,7 +34,6 @@ class Confirm(Deciding[bool]):
         verb: str,
         keep: str,
         *,
-        lasts: str = "",
         word: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -43,7 +42,6 @@ class Confirm(Deciding[bool]):
         self._things = things
         self._verb = verb
         self._keep = keep
-        self._lasts = lasts
         self._word = word
 
     def compose(self) -> ComposeResult:
@@ -52,11 +50,9 @@ class Confirm(Deciding[bool]):
             with VerticalScroll(classes="scroll", can_focus=False):
                 for thing in self._things:
                     yield Static(f"- {thing}", classes="text", markup=False)
-            if self._lasts:
-                yield Static(self._lasts, classes="lasts", markup=False)
             if self._word:
                 yield Static(
-                    say("screens.confirm.type", word=self._word), classes="lasts", markup=False
+                    say("screens.confirm.type", word=self._word), classes="note", markup=False
                 )
                 yield Input(compact=True)
             yield Presses(

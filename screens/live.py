@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.cells import cell_len
@@ -80,7 +79,6 @@ class LiveScreen(Frame[None]):
         news: Signal[News],
         *,
         lab: bool,
-        reports: Path,
         again: Callable[[], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -89,7 +87,6 @@ class LiveScreen(Frame[None]):
         self._about = title
         self._news = news
         self._lab = lab
-        self._reports = reports
         self._again = again
         self._now = now
         self._live: Live | None = None

@@ -9,10 +9,6 @@ class LeaveSession(Message):
     """Back to the welcome screen; the session is saved as it stands."""
 
 
-class Halt(Message):
-    """Stop what the walk's thread is doing."""
-
-
 class Finish(Message):
     """The last step is proved."""
 

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 
 from services.events import Event
+from services.stop import Stop
 
 if TYPE_CHECKING:
     from services.problem import Problem
-    from services.stop import Stop
     from services.walk import Walk
 
-Work = Callable[["Walk", "Stop"], Any]
+Work = Callable[["Walk", Stop], Any]
 
 
 class Errand(Message):
     """Something for the walk's thread to do. It bubbles up to the app, which owns that thread.
 
     `kind` is what the screen calls it, `about` the ask's or step's name that it is for. `work`
-    runs in that thread: it touches no widget.
+    runs in that thread: it touches no widget. `interrupt` ends it, also while it is still waiting for
+    its turn.
     """
 
     def __init__(self, kind: str, work: Work, about: str = "") -> None:
@@ -32,6 +33,7 @@ class Errand(Message):
         self.kind = kind
         self.about = about
         self.work = work
+        self.interrupt = Stop()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from screens.about import about
 from screens.clipboard import Copy
 from screens.frame import Frame
 from screens.guard import Guard
-from screens.messages import Finish, Halt, LeaveSession
+from screens.messages import Finish, LeaveSession
 from screens.news import Ended, Errand, News
 from screens.phases.ask import AskForm, Prepared, prepare
 from screens.spell import ago, moment, span
@@ -370,8 +370,8 @@ class StepScreen(Frame[None]):
                 await self.action_back()
             case "copy":
                 self.action_copy()
-            case "stop":
-                self.post_message(Halt())
+            case "stop" if self._errand is not None:
+                self._errand.interrupt.set()
             case "change":
                 await self._go(self._step, "ask" if self._has_fields() else "explain")
             case "again":
@@ -463,7 +463,8 @@ class StepScreen(Frame[None]):
 
     def _abandon(self) -> None:
         """Stop what is under way and wait for it no longer."""
-        self.post_message(Halt())
+        if self._errand is not None:
+            self._errand.interrupt.set()
         self._errand = None
 
     async def _prepare(self, typed: dict[str, str | None]) -> None:
@@ -514,7 +515,6 @@ class StepScreen(Frame[None]):
                 say(f"{step.NAME}.title"),
                 self._signal,
                 lab=self.walk.session.place == "lab",
-                reports=self.walk.store.folder.reports,
                 again=self._prove_again,
             )
             self.app.push_screen(live, self._live_closed)
@@ -528,8 +528,7 @@ class StepScreen(Frame[None]):
         self.post_message(self._errand)
 
     async def _live_closed(self, _: object) -> None:
-        if self.busy:
-            self._abandon()
+        self._abandon()
         await self._rest()
 
     def _accept(self) -> None:
@@ -620,7 +619,7 @@ class StepScreen(Frame[None]):
                 await self._go(self._step, "prove")
                 await self._watch()
                 return
-            case "accept":
+            case "accept" if ended.problem is None:
                 await self._lead_on()
                 return
         await self._rest()

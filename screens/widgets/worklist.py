@@ -81,7 +81,8 @@ class WorkRow(Vertical):
         return Content("\n").join(parts)
 
     def waiting(self) -> None:
-        """It is its turn later."""
+        """It is its turn later, or again."""
+        self._sign(self.line.sign, "-waiting")
         self._right(say("screens.work.waiting"))
 
     def running(self, now: float) -> None:
@@ -114,11 +115,17 @@ class WorkRow(Vertical):
         self._right(text)
 
     @property
+    def is_done(self) -> bool:
+        """Whether it went well, in this list's time."""
+        return self.has_class("-done")
+
+    @property
     def busy(self) -> bool:
+        """Whether it is its turn."""
         return self._progress is not None
 
     def _sign(self, sign: str, state: str) -> None:
-        self.remove_class("-running", "-done", "-failed")
+        self.remove_class("-waiting", "-running", "-done", "-failed")
         self.add_class(state)
         self.query_one(".sign", Static).update(sign, layout=False)
 
@@ -177,7 +184,7 @@ class WorkList(VerticalScroll):
         """From now on it shows how the work goes."""
         for row in self._rows:
             row.remove_class("-selected")
-            if row.line.sign != "✓":
+            if row.line.sign != "✓" and not row.is_done:
                 row.waiting()
 
     def hear(self, event: Event) -> None:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from textual.app import App
@@ -84,14 +83,12 @@ FAILING = replace(
 class Host(App[int]):
     """Shows the live screen and nothing else."""
 
-    def __init__(self, reports: Path, now: Callable[[], datetime] = lambda: NOON) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: NOON) -> None:
         super().__init__()
         self.news: Signal[News] = Signal(self, "news")
         self.again = 0
         self.copies: list[Copy] = []
-        self.live = LiveScreen(
-            "Verify", self.news, lab=True, reports=reports, again=self._again, now=now
-        )
+        self.live = LiveScreen("Verify", self.news, lab=True, again=self._again, now=now)
 
     def _again(self) -> None:
         self.again += 1
@@ -108,8 +105,8 @@ class Host(App[int]):
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Host:
-    return Host(tmp_path)
+def app() -> Host:
+    return Host()
 
 
 async def test_a_pass_is_told_in_one_word_with_its_grounds(app: Host) -> None:
@@ -176,9 +173,9 @@ async def test_pausing_stops_the_drawing_only(app: Host) -> None:
         await settle(pilot, lambda: "400 of 403" in text(app))
 
 
-async def test_old_health_stays_and_says_its_age(tmp_path: Path) -> None:
+async def test_old_health_stays_and_says_its_age() -> None:
     late = NOON + timedelta(seconds=42)
-    app = Host(tmp_path, lambda: late)
+    app = Host(lambda: late)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         app.tell(PASSING)

@@ -133,9 +133,7 @@ async def test_live(app: Assistant, what: str, live: Live, size: tuple[int, int]
     now: Callable[[], datetime] = lambda: datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # noqa: E731
     async with app.run_test(size=size) as pilot:
         await settle(pilot, at(pilot, "shelf", "explain"))
-        screen = LiveScreen(
-            "Verify", app.news, lab=True, reports=Path(), again=lambda: None, now=now
-        )
+        screen = LiveScreen("Verify", app.news, lab=True, again=lambda: None, now=now)
         await app.push_screen(screen)
         app.news.publish(Event("snapshot", data=live.to_map(), snapshot=live))
         await shown(pilot, "since")
