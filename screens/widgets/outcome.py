@@ -22,7 +22,7 @@ def problem_words(problem: Problem) -> Content:
         words.remedy,
     ]
     if words.evidence:
-        parts += [("\n  " + say("screens.evidence", text=words.evidence), "dim")]
+        parts.append(("\n  " + say("screens.evidence", text=words.evidence), "$text-muted"))
     return Content.assemble(*parts)
 
 
