@@ -24,7 +24,7 @@ class Errand(Message):
     """Something for the walk's thread to do. It bubbles up to the app, which owns that thread.
 
     `kind` is what the screen calls it, `about` the ask's or step's name that it is for. `work`
-    runs in that thread: it touches no widget. `interrupt` ends it, also while it is still waiting for
+    runs in that thread: it touches no widget. `interrupt` ends it, also while it still waits for
     its turn.
     """
 
