@@ -15,7 +15,7 @@ from services.problem import Exit, Problem
 from services.steps.step import Proof, Step
 from services.stop import Stop
 from services.text import say
-from services.walk import Walk
+from services.walk import SETTLED, Walk
 
 
 def hear(console: Console, narrator: Narrator) -> Callable[[Event], None]:
@@ -58,7 +58,7 @@ def _go(walk: Walk, console: Console, resumed: bool, stop: Stop) -> Exit:
     passed = True
     for step in walk.steps:
         last = step is walk.steps[-1]
-        if resumed and not last and walk.state(step) in ("done", "attention"):
+        if resumed and not last and walk.state(step) in SETTLED:
             continue
         proof = _take(walk, step, console, stop)
         result = proof.result or result

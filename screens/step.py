@@ -214,8 +214,9 @@ class StepScreen(Frame[None]):
         self.show_head(f"nlb-mtls · {about(session)}", lab=session.place == "lab")
 
     def _stations(self) -> Sequence[Station]:
+        states = self.walk.states()
         return [
-            Station(number, say(f"{s.NAME}.title"), self.walk.state(s), here=s is self._step)
+            Station(number, say(f"{s.NAME}.title"), states[s.NAME], here=s is self._step)
             for number, s in enumerate(self.walk.steps)
         ]
 

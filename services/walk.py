@@ -391,30 +391,37 @@ class Walk:
     # where it stands
 
     def state(self, step: Step) -> State:
-        """How the step stands, from the session alone.
+        """How the step stands, from the session alone."""
+        return self.states()[step.NAME]
+
+    def states(self) -> Mapping[str, State]:
+        """How every step stands, by its name.
 
         A proof holds only as long as what came before it stands as it stood then.
         """
         session = self.session
-        if self.superseded(step):
-            return "outdated"
-        proved = session.proofs.get(step.NAME)
-        before = self.steps[: self.steps.index(step)]
-        names = {step.NAME, *(each.NAME for each in before)}
-        if (
-            proved is not None
-            and all(self.state(each) in SETTLED for each in before)
-            and all(deed.revision < proved.revision for deed in session.deeds if deed.step in names)
-        ):
-            if proved.passed:
-                return "done"
-            return "attention" if proved.accepted else "failed"
-        return "begun" if any(deed.step == step.NAME for deed in session.deeds) else "pending"
+        found: dict[str, State] = {}
+        last_change = 0
+        settled = True
+        for step in self.steps:
+            ours = [deed.revision for deed in session.deeds if deed.step == step.NAME]
+            last_change = max([last_change, *ours])
+            proved = session.proofs.get(step.NAME)
+            state: State = "begun" if ours else "pending"
+            if self.superseded(step):
+                state = "outdated"
+            elif proved is not None and settled and proved.revision > last_change:
+                unpassed: State = "attention" if proved.accepted else "failed"
+                state = "done" if proved.passed else unpassed
+            settled = settled and state in SETTLED
+            found[step.NAME] = state
+        return found
 
     def stands_at(self) -> Step:
         """The first step that is not done, else the last one."""
+        states = self.states()
         for step in self.steps:
-            if self.state(step) not in SETTLED:
+            if states[step.NAME] not in SETTLED:
                 return step
         return self.steps[-1]
 

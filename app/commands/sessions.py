@@ -12,6 +12,7 @@ from services.events import problem_map
 from services.problem import Exit, Problem
 from services.session.model import Session
 from services.text import say
+from services.walk import SETTLED
 
 
 def run(options: Options, console: Console, home: Path) -> Exit:
@@ -40,7 +41,7 @@ def _map(wiring: Wiring, each: Session | tuple[str, Problem]) -> dict[str, Any]:
         "created": each.created,
         "changed": each.changed,
         "step": walk.stands_at().NAME,
-        "steps": {step.NAME: walk.state(step) for step in walk.steps},
+        "steps": dict(walk.states()),
         "resources": len(each.deeds),
     }
 
@@ -50,7 +51,7 @@ def _words(wiring: Wiring, each: Session | tuple[str, Problem]) -> str:
         name, problem = each
         return say("app.sessions.broken", session=name, what=problem.words().what)
     walk = wiring.at_rest(each)
-    done = all(walk.state(step) in ("done", "attention") for step in walk.steps)
+    done = all(state in SETTLED for state in walk.states().values())
     title = say(f"{walk.stands_at().NAME}.title")
     state = say("app.sessions.done") if done else say("app.sessions.at", title=title)
     head = say("app.sessions.head", session=each.id, place=each.place)

@@ -61,7 +61,7 @@ def _map(
         "session": session.id,
         "place": session.place,
         "changed": session.changed,
-        "steps": [{"name": step.NAME, "state": walk.state(step)} for step in walk.steps],
+        "steps": [{"name": name, "state": state} for name, state in walk.states().items()],
         "resources": [
             {
                 "kind": deed.kind,
@@ -82,14 +82,13 @@ def _words(walk: Walk, drift: Sequence[Drift], certificates: Sequence[dict[str, 
     lines = [
         say("app.status.session", session=session.id, place=session.place, changed=session.changed)
     ]
-    for number, step in enumerate(walk.steps):
-        state = walk.state(step)
+    for number, (name, state) in enumerate(walk.states().items()):
         lines.append(
             say(
                 "app.status.step",
                 sign=_SIGNS.get(state, "·"),
                 number=number,
-                title=say(f"{step.NAME}.title"),
+                title=say(f"{name}.title"),
                 state=say(f"app.state.{state}"),
             )
         )

@@ -170,6 +170,7 @@ def watch(here: Here) -> None:
     passed = known is not None and known.passed
     around = _begin(here, at)
     failing = _Failing()
+    served = passed
 
     def look_around() -> None:
         nonlocal around
@@ -178,7 +179,7 @@ def watch(here: Here) -> None:
                 try:
                     around = _with_health(here, around)
                     addresses = resolve(at.host, at.port, here.stop)
-                    strangers = try_strangers(at, addresses, here.stop, served=passed)
+                    strangers = try_strangers(at, addresses, here.stop, served=served)
                     around = replace(around, refusals=strangers)
                 except Unresolved as error:
                     here.output(str(error))
@@ -188,6 +189,8 @@ def watch(here: Here) -> None:
                 here.stop.sleep(HEALTH_EVERY_S)
 
     def show(tally: Tally) -> None:
+        nonlocal served
+        served = served or tally.ok > 0
         well = (
             passed
             and not failing.after(tally)
