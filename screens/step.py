@@ -680,12 +680,15 @@ class StepScreen(Frame[None]):
 
 def _judged(proof: Proof) -> str:
     """How a proof ended; where it knows why it failed, the most probable cause first."""
+    verdict = proof.result.get("verdict")
     if proof.passed:
-        return say("screens.prove.passed")
+        passed = say("screens.prove.passed")
+        return f"{say('screens.prove.verdict', verdict=verdict)}. {passed}" if verdict else passed
     causes = [each for each in proof.result.get("diagnosis", ()) if each["severity"] == "error"]
     if not causes:
         return say("screens.prove.failed")
-    return f"✗ {causes[0]['cause']}\n→ {causes[0]['remedy']}"
+    said = say("screens.prove.verdict", verdict=verdict)
+    return f"✗ {said}. {causes[0]['cause']}\n→ {causes[0]['remedy']}"
 
 
 def _to_do(preview: Preview) -> int:

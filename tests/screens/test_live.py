@@ -123,7 +123,7 @@ async def test_a_pass_is_told_in_one_word_with_its_grounds(app: Host) -> None:
         assert "now 214, 31 … 228" in shown
         assert "TLSv1.3 TLS_AES_256_GCM_SHA384 · server certificate until 2027-12-23" in shown
         assert "✓ no certificate alert certificate_required (116), 0 B from a backend" in shown
-        assert "verdict: pass" in shown
+        assert "Verdict: pass" in shown
         # Nothing is cut at 80 columns.
         assert "…" not in shown.replace("31 … 228", "")
 
