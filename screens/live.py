@@ -34,6 +34,8 @@ from services.events import Event
 from services.text import say
 
 if TYPE_CHECKING:
+    from services.cloud.port import ServerHealth
+    from services.probe.refusals import Refusal
     from services.steps.live import Live
 
 STALE_AFTER_S = 10
@@ -94,7 +96,9 @@ class LiveScreen(Frame[None]):
         self._paused = False
         self._since: datetime | None = None
         self._verdict = ""
-        self._health: dict[str, str] = {}
+        self._health: tuple[ServerHealth, ...] | None = None
+        self._health_rows: Sequence[HealthRow] = ()
+        self._refusals: tuple[Refusal, ...] | None = None
         self._failures: set[str] = set()
         self._events: deque[str] = deque(maxlen=EVENTS_KEPT)
         self._unseen = 0
@@ -154,11 +158,14 @@ class LiveScreen(Frame[None]):
             self._since = self._now()
             if live.verdict:
                 self._notice(say(f"screens.live.verdict-{live.verdict}"))
-        health = {row.name: row.words for row in health_rows(live.health, live.names)}
-        for name, words in health.items():
-            if self._health and self._health.get(name) != words:
-                self._notice(f"{name} {words}")
-        self._health = health
+        if live.health is not self._health:
+            # Asked for every few seconds, drawn ten times in each: made into rows once.
+            known = {row.name: row.words for row in self._health_rows}
+            self._health = live.health
+            self._health_rows = health_rows(live.health, live.names)
+            for row in self._health_rows:
+                if known and known.get(row.name) != row.words:
+                    self._notice(f"{row.name} {row.words}")
         for outcome in live.tally.outcomes:
             if outcome != "ok" and outcome not in self._failures:
                 self._failures.add(outcome)
@@ -211,15 +218,19 @@ class LiveScreen(Frame[None]):
         self._head()
         tally = live.tally
         table = self.query_one(TallyTable)
-        health, shares = health_rows(live.health, live.names), share_rows(live)
-        table.styles.height = min(max(len(health), len(shares), 2), max(self.size.height - 17, 2))
+        health, shares = self._health_rows, share_rows(live)
+        height = min(max(len(health), len(shares), 2), max(self.size.height - 17, 2))
+        if table.size.height != height:
+            table.styles.height = height
         table.show(health, shares, stale=self._is_stale(live))
         heading = table.heading(tally.ok, tally.requests)
         self.query_one("#heading", Static).update(heading, layout=False)
         self.query_one("#rate", Static).update(self._rate(live), layout=False)
         self.query_one("#tls", Static).update(self._tls(live), layout=False)
         self._draw_wrong(live, health)
-        self.query_one("#refused", Static).update(_refused(live))
+        if live.refusals is not self._refusals:
+            self._refusals = live.refusals
+            self.query_one("#refused", Static).update(_refused(live))
 
     def _rate(self, live: Live) -> str:
         rates, tally = live.tally.rates, live.tally

@@ -9,7 +9,6 @@ import threading
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from textual.app import App
 from textual.message import Message
@@ -41,7 +40,7 @@ class Fed(App[None]):
         )
 
     def on_mount(self) -> None:
-        screen = LiveScreen("500 backends", self.news, lab=True, reports=Path(), again=lambda: None)
+        screen = LiveScreen("500 backends", self.news, lab=True, again=lambda: None)
         self.push_screen(screen)
         threading.Thread(target=self._follow, daemon=True).start()
 
