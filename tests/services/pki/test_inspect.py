@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sys
 import ssl
 import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address
