@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# On a busy machine an example may take long without anything being wrong.
-settings.register_profile("project", deadline=None)
+# How long an example takes depends on who else uses the machine, not on what is tested.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")

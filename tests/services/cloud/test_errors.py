@@ -211,7 +211,7 @@ def test_any_json_at_any_status_is_an_answer_or_a_problem() -> None:
             status=st.integers(200, 599).filter(lambda status: status not in {204, 304}),
             body=json_values | st.dictionaries(error_fields, json_values),
         )
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=60)
         def holds(status: int, body: object) -> None:
             reply[0] = Reply(status, json.dumps(body).encode())
             problem = _problem(lambda: cloud.cas.server_certificate("5", Stop()))
@@ -326,7 +326,7 @@ def _leaks(text: str) -> bool:
     length=st.integers(8, len(KEY)),
     encode=st.sampled_from([str, quote, quote_plus, json.dumps, repr]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_piece_of_a_secret_survives_cleaning(
     before: str, after: str, start: int, length: int, encode: Callable[[str], str]
 ) -> None:

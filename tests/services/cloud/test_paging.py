@@ -36,7 +36,7 @@ def test_lists_by_token_come_whole_and_in_order() -> None:
         cloud = cloud_at(responder.url)
 
         @given(sizes=cuts, end=st.sampled_from(["", None]))
-        @settings(max_examples=40, deadline=None)
+        @settings(max_examples=40)
         def holds(sizes: list[int], end: object) -> None:
             pages[:], last[0] = _pages(sizes), end
             found = [balancer.id for balancer in cloud.nlb.load_balancers(Stop())]
@@ -58,7 +58,7 @@ def test_lists_by_number_come_whole_and_in_order() -> None:
         cloud = cloud_at(responder.url)
 
         @given(sizes=st.lists(st.integers(1, 4), max_size=6), as_text=st.sampled_from([0, 1, 2]))
-        @settings(max_examples=40, deadline=None)
+        @settings(max_examples=40)
         def holds(sizes: list[int], as_text: int) -> None:
             pages[:] = _pages(sizes)
             total[0] = [sum(sizes), str(sum(sizes)), None][as_text]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.pki import check, keys
@@ -385,7 +385,6 @@ def test_words_name_the_certificate_and_the_date() -> None:
     assert verdict.remedy
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_no_certificate_is_a_problem(data: bytes) -> None:
     for content in (data, b"-----BEGIN CERTIFICATE-----\n" + data):
@@ -402,7 +401,6 @@ def test_a_key_matches_its_certificate_and_no_other() -> None:
             check.match(chain, keys.key_pem(other))
 
 
-@settings(deadline=None)
 @given(st.permutations(["leaf", "sub", "root", "stranger"]))
 def test_a_chain_is_put_in_order_without_what_does_not_belong(order: list[str]) -> None:
     made = {"leaf": LEAF, "sub": SUB, "root": ROOT, "stranger": OTHER_ROOT}

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.pki import issue, keys, pkcs12
@@ -223,7 +223,6 @@ def test_an_end_that_is_near_is_told_in_time(
     assert ("expires-soon" in codes(finding)) is soon
 
 
-@settings(deadline=None)
 @given(st.timedeltas(timedelta(days=-900), timedelta(days=900)))
 def test_days_left_are_whole_days(left: timedelta) -> None:
     (finding,) = inspect([Source("file", pem(ROOT.certificate))], NOW)
@@ -566,7 +565,6 @@ def test_a_request_is_read_and_its_signature_checked() -> None:
     assert codes(look(bytes(der))[0]) == ["request-signature"]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_without_failing(data: bytes) -> None:
     for tried in (data, b"0" + data, PEM[:60] + data + PEM[60:]):
@@ -574,7 +572,6 @@ def test_any_bytes_are_read_without_failing(data: bytes) -> None:
             finding.to_map(NOW)
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(CERTIFICATE_DER) - 1), st.binary(min_size=1, max_size=4))
 def test_a_damaged_certificate_is_read_without_failing(place: int, change: bytes) -> None:
     damaged = CERTIFICATE_DER[:place] + change + CERTIFICATE_DER[place + len(change) :]

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID, NameOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.pki import issue, keys
@@ -221,7 +221,6 @@ def test_names_are_listed_once() -> None:
     assert san.get_values_for_type(x509.DNSName) == ["a.example"]
 
 
-@settings(deadline=None)
 @given(
     now=moments,
     ca_days=st.integers(1, issue.MAX_CA_DAYS),
@@ -270,7 +269,6 @@ def test_serials_are_long_positive_and_never_the_same() -> None:
     assert max(made) > 2**144
 
 
-@settings(deadline=None)
 @given(days=st.one_of(st.integers(max_value=0), st.integers(min_value=399)))
 def test_a_life_outside_the_limits_is_refused(days: int) -> None:
     with pytest.raises(Problem, match=r"pki\.bad-days"):

@@ -6,7 +6,7 @@ import string
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.pki.names import check_client_name, check_domain, check_name, matches, printable
@@ -20,14 +20,12 @@ labels = st.text(string.ascii_lowercase + string.digits + "-", min_size=1, max_s
 domains = st.lists(labels, min_size=1, max_size=3).map(lambda parts: ".".join([*parts, "example"]))
 
 
-@settings(deadline=None)
 @given(domains, st.sampled_from(["", "*."]))
 def test_a_domain_stays_what_it_is(domain: str, star: str) -> None:
     assert check_domain(star + domain) == star + domain
     assert check_domain(f" {star}{domain.upper()}. ") == star + domain
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_domain_or_a_problem_in_words(text: str) -> None:
     found = outcome(lambda: check_domain(text))
@@ -107,7 +105,6 @@ def test_a_server_may_also_be_reached_by_an_address() -> None:
     assert check_name("WWW.example.com") == "www.example.com"
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_client_name_fits_the_certificate_or_is_a_problem(text: str) -> None:
     found = outcome(lambda: check_client_name(text))
@@ -144,7 +141,6 @@ def test_a_wildcard_stands_for_one_label(pattern: str, domain: str, covered: boo
     assert matches(pattern, domain) is covered
 
 
-@settings(deadline=None)
 @given(domains, labels)
 def test_a_wildcard_covers_every_name_one_below(domain: str, label: str) -> None:
     assert matches(f"*.{domain}", f"{label}.{domain}")
@@ -152,7 +148,6 @@ def test_a_wildcard_covers_every_name_one_below(domain: str, label: str) -> None
     assert not matches(domain, f"{label}.{domain}")
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_text_from_outside_cannot_steer_a_terminal(text: str, limit: int) -> None:
     assert printable(text, limit).isprintable()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.pki import issue, keys, pkcs12
@@ -114,14 +114,12 @@ def test_another_password_does_not_open_it(file: tuple[Path, bytes]) -> None:
     assert b"invalid password" in ran.stderr
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=4))
 def test_ascii_passwords_are_taken(password: str) -> None:
     found = outcome(lambda: pkcs12.check_password(password))
     assert isinstance(found, Problem) is (password != password.strip())
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_password_is_taken_or_refused_without_being_told(password: str) -> None:
     found = outcome(lambda: pkcs12.check_password("\u00e9" + password))

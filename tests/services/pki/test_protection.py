@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.pki import issue, keys, pkcs12
@@ -185,14 +185,12 @@ def test_the_new_seal_of_rfc_9579_is_named_and_its_cost_counted() -> None:
     assert (found.mac, found.rounds, found.most_rounds) == ("PBMAC1", 10_000, 10_000)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_such_file_are_none(data: bytes) -> None:
     assert protection(data) is None
     assert protection(b"\x30\x80" + data) is None
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=8))
 def test_a_damaged_file_never_fails_worse_than_not_opening(place: int, change: bytes) -> None:
     damaged = WHOLE[:place] + change + WHOLE[place + len(change) :]

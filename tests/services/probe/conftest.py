@@ -3,15 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.services.probe import certificates, nginx
 from tests.services.probe.certificates import Certificates
 from tests.services.probe.nginx import Nginx
-
-# How long an example takes depends on who else uses the machine, not on what is tested.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

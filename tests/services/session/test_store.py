@@ -62,9 +62,7 @@ entries: st.SearchStrategy[AnyEntry] = st.one_of(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(entries, max_size=12), cut=st.integers(0, 400))
 def test_any_cut_of_the_journal_is_a_moment_that_was(
     tmp_path_factory: pytest.TempPathFactory, history: list[AnyEntry], cut: int

@@ -375,7 +375,7 @@ def test_garbage_after_the_handshake_ends_the_connection_and_nothing_else(
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_bytes_are_borne(plane: Plane, data: bytes) -> None:
     with socket.create_connection(("127.0.0.1", plane.port), 5) as plain:
         plain.sendall(data)

@@ -141,7 +141,7 @@ def _operations(files: HostFiles, path: str, other: str) -> Iterator[Callable[[]
     yield lambda: files.make_dirs(path, 0o777, "/etc")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 9), paths, paths), max_size=25), paths)
 def test_nothing_outside_is_ever_seen_or_touched(
     steps: list[tuple[int, str, str]], probe: str

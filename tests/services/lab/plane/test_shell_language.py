@@ -93,9 +93,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(pieces, min_size=1, max_size=7))
 def test_words_come_apart_as_in_bash(plane: Plane, folder: Path, parts: list[str]) -> None:
     script = "HOME=/h; v='x  y z'; printf '<%s>' " + "".join(parts)
@@ -118,9 +116,7 @@ expressions = st.recursive(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(expressions, min_size=1, max_size=5))
 def test_arithmetic_is_bashs(folder: Path, wanted: list[str]) -> None:
     values: list[str] = []
