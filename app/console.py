@@ -4,7 +4,6 @@ on purpose.
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from collections.abc import Mapping
@@ -91,6 +90,8 @@ class Console:
         rest = {
             name: self.redact.within(value) for name, value in found.items() if name not in first
         }
+        import json  # 1 ms, and the first screen needs none
+
         self._write(sys.stdout, json.dumps(first | rest) + "\n")
 
     def _write(self, stream: TextIO | None, text: str) -> None:

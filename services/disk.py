@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +57,7 @@ def write(path: Path, data: bytes, mode: int = 0o600) -> None:
     Problem
         `disk.full`, `disk.cannot-write`; what was at `path` is then as it was.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         _write_new(temporary, data, mode)
         os.replace(temporary, path)
