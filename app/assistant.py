@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from screens.commandlog import CommandLog
     from screens.opening import Opening
     from screens.step import StepScreen
+    from services.cloud.equivalent import Product
     from services.hosts.port import HostKeyQuestion
     from services.redact import Redactor
     from services.session.model import Session
@@ -73,11 +74,11 @@ WARM = (
     "services.steps.all",
     "cryptography.x509",
     "paramiko",
-    "alibabacloud_nlb20220430.client",
-    "alibabacloud_cas20200407.client",
-    "alibabacloud_ecs20140526.client",
 )
 """What the first steps will need, imported while the person reads the first screen."""
+
+WARM_PRODUCTS: Sequence[Product] = ("sts", "nlb", "cas", "ecs")
+"""The vendor's SDKs that they will need, ECS, the costliest, last."""
 
 
 class Heard(Message):
@@ -218,6 +219,11 @@ class Assistant(App[int]):
             if self._closing_down.is_set():
                 return
             import_module(module)
+        from services.cloud.sdk import load
+
+        for product in WARM_PRODUCTS:
+            if not self._closing_down.is_set():
+                load(product)
 
     def _listen_to_signals(self) -> None:
         """End in order on every signal: Textual itself restores the terminal on SIGINT only."""

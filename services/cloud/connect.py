@@ -13,10 +13,8 @@ from services.cloud.pace import CLOUD, LAB, Pace
 from services.cloud.pca import AlibabaPca
 from services.cloud.port import Cloud
 from services.cloud.sdk import Endpoint, Sdk
+from services.cloud.sites import usual_cas_site
 from services.cloud.sts import AlibabaSts
-
-CAS_SITES = ("cn-hangzhou", "ap-southeast-1", "eu-central-1")
-"""Where Certificate Management Service is served from; the vendor's metadata lists no others."""
 
 
 def connect(
@@ -68,8 +66,3 @@ def connect(
         pca=AlibabaPca(calls),
         ecs=AlibabaEcs(calls, region),
     )
-
-
-def usual_cas_site(region: str) -> str:
-    """Where a balancer of this region takes its certificates from."""
-    return "cn-hangzhou" if region.startswith("cn-") else "ap-southeast-1"

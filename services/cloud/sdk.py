@@ -140,12 +140,6 @@ def load(product: Product) -> tuple[Any, Any]:
     return client, models
 
 
-def warm_up() -> None:
-    """Import all that calls will need, the costly one last: for a thread in the background."""
-    for product in _PACKAGES:
-        load(product)
-
-
 def _silence() -> None:
     """Shut up the SDK's loggers, which bring handlers of their own that write to stderr.
 

@@ -106,33 +106,6 @@ def make_ca(
     return _sign(_as_ca(builder, path_length), key, key.public_key(), None)
 
 
-def make_subordinate_ca(
-    subject: Subject,
-    key: PrivateKey | PublicKey,
-    ca_cert: x509.Certificate,
-    ca_key: PrivateKey,
-    days: int,
-    now: datetime,
-    path_length: int = 0,
-) -> x509.Certificate:
-    """A CA certificate issued by another CA, within that one's life and path length.
-
-    Raises
-    ------
-    Problem
-        As `make_server` does; `pki.path-length` if the issuer allows no such CA below it.
-    """
-    from cryptography import x509
-
-    _check_issuer(ca_cert, ca_key)
-    allowed = ca_cert.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
-    if allowed is not None and path_length >= allowed:
-        raise Problem("pki.path-length", ca=ca_cert.subject.rfc4514_string(), allowed=allowed)
-    name = _own_subject(subject.name(), ca_cert)
-    builder = _begin(name, ca_cert.subject, key, _life(days, MAX_CA_DAYS, now, ca_cert))
-    return _sign(_as_ca(builder, path_length), ca_key, _public(key), ca_cert)
-
-
 def make_server(
     names: Sequence[str],
     key: PrivateKey | PublicKey,

@@ -165,6 +165,15 @@ def remove(folder: Path, *names: str) -> None:
             raise disk.cannot_write(folder / name, error) from error
 
 
+def server_refusal(certificate_file: Path, ca_file: Path, name: str, now: datetime) -> str:
+    """Why clients that trust `ca_file` would refuse the server; empty if none of them does."""
+    from services.pki import check
+
+    ca = disk.read(ca_file, _LIMIT)
+    refusals = check.verify_server(certificates(certificate_file), ca, name, now)
+    return ", ".join(each.code for each in refusals if each.refused_by)
+
+
 def private_ca_chain(here: Here, ca_id: str) -> str:
     """The certificate of a CA that the cloud holds and of those above it, nearest first, as PEM."""
     pems: list[str] = []

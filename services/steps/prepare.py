@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from services.cloud.equivalent import Parameters, aliyun
 from services.cloud.port import IngressRule, Instance, LoadBalancer, Server, ServerGroup
+from services.cloud.sites import CAS_SITES, usual_cas_site
 from services.hosts import scripts
 from services.hosts.port import Host, Output, Ran
 from services.hosts.scripts.answer import PREFIX
@@ -28,9 +29,7 @@ _pages = answered("prepare.pages", "yes")
 
 
 def _cas_site(session: Session) -> str:
-    """Certificates live at a few central sites; which one serves a region: vendor, CAS."""
-    region = session.answers.get("prepare.region", "")
-    return "cn-hangzhou" if region.startswith("cn-") else "ap-southeast-1"
+    return usual_cas_site(session.answers.get("prepare.region", ""))
 
 
 def _balancers(here: Here) -> Sequence[Choice]:
@@ -62,7 +61,7 @@ def _text(value: str, session: Session) -> str:
 ASKS: Sequence[Ask] = (
     Ask("prepare.domain", check=_check_domain),
     Ask("prepare.region", default=always("cn-hangzhou"), check=_text),
-    one_of("prepare.cas_site", ("cn-hangzhou", "ap-southeast-1", "eu-central-1"), _cas_site),
+    one_of("prepare.cas_site", CAS_SITES, _cas_site),
     Ask("prepare.load_balancer", "choice", choices=_balancers, check=_text),
     Ask("prepare.server_group", "choice", choices=_groups, check=_text),
     Ask("prepare.backends", when=_new_group, check=_text),

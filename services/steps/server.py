@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from services import disk
 from services.cloud.equivalent import FileRef, Parameters, aliyun
+from services.pki.names import matches as covers
 from services.problem import Exit, Problem
 from services.session.model import Deed, Facts, Session
 from services.steps import material, openssl
@@ -313,23 +314,21 @@ def prove(here: Here) -> Proof:
         return Proof((Check("server.check.known", False, wanted or "-"),))
     domain = here.answer("prepare.domain")
     names = (found.common_name, *found.sans)
-    return Proof(
-        (
-            Check("server.check.known", True, wanted),
-            Check(
-                "server.check.name",
-                any(_covers(name, domain) for name in names),
-                ", ".join(dict.fromkeys(names)),
-                {"domain": domain},
-            ),
-            Check("server.check.valid", not found.expired, found.not_after),
-        )
-    )
-
-
-def _covers(pattern: str, domain: str) -> bool:
-    """RFC 6125 6.4.3: a wildcard stands for the whole leftmost label and no more."""
-    pattern, domain = pattern.lower().rstrip("."), domain.lower().rstrip(".")
-    if pattern.startswith("*."):
-        return domain.partition(".")[2] == pattern[2:]
-    return pattern == domain
+    checks = [
+        Check("server.check.known", True, wanted),
+        Check(
+            "server.check.name",
+            any(covers(name, domain) for name in names),
+            ", ".join(dict.fromkeys(names)),
+            {"domain": domain},
+        ),
+        Check("server.check.valid", not found.expired, found.not_after),
+    ]
+    # What is only in the cloud shows itself in step 6.
+    local = here.pki / here.answer("server.certificate_file", "server.crt")
+    trust = here.pki / here.facts.get("server.trust", "")
+    if local.is_file() and trust.is_file():
+        asked = f"www{domain[1:]}" if domain.startswith("*.") else domain
+        refusal = material.server_refusal(local, trust, asked, here.world.now())
+        checks.append(Check("server.check.accepted", not refusal, refusal or trust.name))
+    return Proof(tuple(checks))

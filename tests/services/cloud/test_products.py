@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.cloud.connect import CAS_SITES, connect, usual_cas_site
+from services.cloud.connect import connect
 from services.cloud.port import IngressRule, ListenerSettings, Server
+from services.cloud.sites import CAS_SITES, usual_cas_site
 from services.problem import Problem
 from services.stop import Stop
 from tests.services.cloud.conftest import Ask

@@ -50,17 +50,6 @@ def test_openssl_accepts_each_certificate_for_its_own_purpose_only(tmp_path: Pat
     assert verify(tmp_path, CLIENT, [], [CA], "-verify_email", "alice@example.com") == ""
 
 
-@pytest.mark.parametrize("kind", [KeyKind.EC_P256, KeyKind.RSA_2048])
-def test_a_chain_with_a_subordinate_ca_holds(tmp_path: Path, kind: KeyKind) -> None:
-    root_key, sub_key, key = (keys.new_key(kind) for _ in range(3))
-    root = issue.make_ca(Subject("Root"), root_key, 3650, NOW, path_length=1)
-    sub = issue.make_subordinate_ca(Subject("Sub"), sub_key, root, root_key, 1000, NOW)
-    leaf = issue.make_client("alice", key, sub, sub_key, 30, NOW)
-    assert verify(tmp_path, leaf, [sub], [root], "-x509_strict", "-purpose", "sslclient") == ""
-    with pytest.raises(Problem, match=r"pki\.path-length"):
-        issue.make_subordinate_ca(Subject("Subsub"), key, sub, sub_key, 100, NOW)
-
-
 def test_gnutls_accepts_server_and_client(tmp_path: Path) -> None:
     certtool = program("certtool")
     (tmp_path / "ca").write_bytes(pem(CA))
@@ -283,8 +272,6 @@ def test_ca_and_leaf_never_share_a_subject() -> None:
         issue.make_client("a.example", KEY, ca, CA_KEY, 1, NOW)
     with pytest.raises(Problem, match=r"pki\.same-subject"):
         issue.make_server(["a.example"], KEY, ca, CA_KEY, 1, NOW)
-    with pytest.raises(Problem, match=r"pki\.same-subject"):
-        issue.make_subordinate_ca(Subject("a.example"), KEY, ca, CA_KEY, 1, NOW)
 
 
 def test_only_a_ca_with_its_own_key_issues() -> None:
