@@ -333,7 +333,7 @@ class Walk:
             token=str(uuid.uuid4()),
         )
         found = action.find(here)
-        if found is not None and begun is None:
+        if found is not None and not _made_by_us(found, begun):
             adopted = msgspec.structs.replace(
                 deed,
                 state="done",
@@ -344,6 +344,8 @@ class Walk:
             )
             self._record(Adopted(time=self._time(), deed=adopted))
             return "adopted", found
+        if found is not None and begun is None:
+            self._record(Begun(time=self._time(), deed=deed))
         if found is None:
             if begun is None:
                 before = dict(action.before(here))
@@ -493,6 +495,9 @@ class Walk:
             if deed.state == "begun":
                 # It may or may not have happened: the world knows.
                 found = _quietly_found(action, here)
+                if found is not None and found.ours is False:
+                    self._record(Undone(time=self._time(), id=deed.id, why="released"))
+                    return
                 if found is not None:
                     deed = msgspec.structs.replace(
                         deed, resource=found.resource, facts=dict(found.facts)
@@ -571,6 +576,14 @@ class Walk:
 
     def _time(self) -> str:
         return rfc3339(self._world.now())
+
+
+def _made_by_us(found: steps_.Result, begun: Deed | None) -> bool:
+    """Its mark decides; without one, that this session had begun to make it.
+
+    What was begun and refused may since have been made by somebody else.
+    """
+    return begun is not None if found.ours is None else found.ours
 
 
 def _params(action: Action) -> dict[str, Any]:

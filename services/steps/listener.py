@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from services.cloud.equivalent import aliyun
@@ -68,7 +68,8 @@ class CreateListener(Action):
                         balancer=self.balancer_id,
                         exit=Exit.REFUSED,
                     )
-                return self._result(listener.id)
+                ours = listener.settings.name == self.name
+                return replace(self._result(listener.id), ours=ours)
         return None
 
     def _is(self, listener: Listener) -> bool:

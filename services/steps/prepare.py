@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 from services.cloud.equivalent import Parameters, aliyun
@@ -96,7 +96,7 @@ class CreateServerGroup(Action):
             if group.name == self.name:
                 there = {each.id for each in here.cloud.nlb.servers(group.id, here.stop)}
                 if there >= set(self.instance_ids):
-                    return self._result(group.id)
+                    return replace(self._result(group.id), ours=True)
         return None
 
     def _result(self, group_id: str) -> Result:

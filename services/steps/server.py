@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -193,7 +193,8 @@ class UploadServerCertificate(Action):
         for found in here.cloud.cas.server_certificates(here.stop):
             if found.sha256.upper() == ours:
                 exact = here.cloud.cas.server_certificate(found.cas_id, here.stop) or found
-                return self._result(exact.certificate_id, exact.cas_id)
+                result = self._result(exact.certificate_id, exact.cas_id)
+                return replace(result, ours=found.name == self.name)
         return None
 
     def _result(self, certificate_id: str, cas_id: str) -> Result:

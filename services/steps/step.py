@@ -97,6 +97,9 @@ class Result:
 
     resource: str
     facts: Facts = field(default_factory=dict)
+    ours: bool | None = None
+    """Of something found: whether it bears this session's mark, so that this session made it or
+    did not. None where it can bear none; then the journal decides."""
 
 
 class Action(ABC):

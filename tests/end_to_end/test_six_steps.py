@@ -205,6 +205,34 @@ def test_a_listener_of_somebody_else_is_refused_and_left_alone(
     assert lab.program(home).run("verify", "--json").code == 0
 
 
+def test_what_was_refused_and_then_made_by_somebody_else_stays_theirs(
+    lab: RunningLab, home: Path
+) -> None:
+    with lab.fault("no-permission"):
+        ended = lab.program(home).run(*words(lab, {}))
+    assert ended.code == 1
+    assert ended.result["problem"]["code"] == "cloud.forbidden"
+    facts = Sessions(home).read().facts
+    cloud, stop = lab.cloud(), Stop()
+    settings = ListenerSettings(
+        port=443,
+        server_group_id=facts["server_group.id"],
+        certificate_id=facts["server.certificate_id"],
+        ca_certificate_id=facts["ca.id"],
+        security_policy_id="tls_cipher_policy_1_2_strict_with_1_3",
+        name="made-by-the-administrator",
+    )
+    theirs = cloud.nlb.create_listener(lab.balancer, settings, "t-theirs", stop)
+    try:
+        resumed = lab.program(home).run("resume", "--yes", "--json")
+        assert resumed.code == 0, resumed.err
+        assert _actions(resumed, "adopted") == ["listener.listener"]
+        lab.program(home).run("cleanup", "--yes")
+        assert [x.id for x in cloud.nlb.listeners(lab.balancer, stop)] == [theirs]
+    finally:
+        cloud.nlb.delete_listener(theirs, "t-theirs-delete", stop)
+
+
 @pytest.mark.parametrize("fault", ["api-throttled", "api-busy", "api-html-502"])
 def test_a_cloud_that_hiccups_is_borne(lab: RunningLab, home: Path, fault: str) -> None:
     before = lab.holds()
