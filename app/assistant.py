@@ -30,7 +30,6 @@ from textual.worker import WorkerFailed
 
 from app.asking import Asked
 from app.lane import Lane, Opened
-from app.tui import last_words
 from screens.clipboard import Copy
 from screens.filters import Ascii, Bare, wants_ascii
 from screens.messages import CleanUp, Finish, LeaveSession
@@ -254,7 +253,7 @@ class Assistant(App[int]):
         if self._last is None:
             return self._crash
         session, made = self._last
-        return [*self._crash, *last_words(self._program, session, made=made)]
+        return [*self._crash, *_last_words(self._program, session, made=made)]
 
     def _fatal_error(self) -> None:
         """Textual's own page prints every local variable, keys included: ours is a file."""
@@ -658,3 +657,11 @@ def _is_light(colours: str) -> bool:
     """Whether COLORFGBG (`foreground;background`) tells of a light background."""
     background = colours.rpartition(";")[2]
     return background in ("7", "15")
+
+
+def _last_words(program: str, session: str, *, made: bool) -> list[str]:
+    """How to go on with a session, and how to be rid of what it made."""
+    lines = [say("screens.farewell.resume", command=f"{program} resume {session}")]
+    if made:
+        lines.append(say("screens.farewell.cleanup", command=f"{program} cleanup {session}"))
+    return lines

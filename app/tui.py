@@ -10,7 +10,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from services.problem import Exit
-from services.text import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +49,3 @@ def run(
     for line in app.last_words:
         print(line, file=sys.stderr)
     return int(app.return_code if app.return_code is not None else Exit.NOT_FINE)
-
-
-def last_words(program: str, session: str, *, made: bool) -> list[str]:
-    """How to go on with a session, and how to be rid of what it made."""
-    lines = [say("screens.farewell.resume", command=f"{program} resume {session}")]
-    if made:
-        lines.append(say("screens.farewell.cleanup", command=f"{program} cleanup {session}"))
-    return lines
