@@ -77,6 +77,11 @@ def matches(pattern: str, domain: str) -> bool:
     return pattern == domain
 
 
+def asked_for(domain: str) -> str:
+    """A host that a client may ask for under `domain`: itself, or `www` under a wildcard."""
+    return f"www{domain[1:]}" if domain.startswith("*.") else domain
+
+
 def printable(text: str, limit: int = 500) -> str:
     """Text of unknown origin, safe for a terminal: control signs spelt out, and cut at `limit`."""
     if len(text) > limit:

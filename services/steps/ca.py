@@ -219,7 +219,7 @@ def prove(here: Here) -> Proof:
     else:
         known = here.cloud.cas.ca_certificates(here.stop)
     there = any(ca.id == ca_id for ca in known)
-    facts = material.describe(here.pki / "ca.crt")
+    facts = material.describe(here.pki / "ca.crt", here.world.now())
     return Proof(
         (
             Check("ca.check.known", there, ca_id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,8 +160,8 @@ class TakeClientFiles(Action):
 
     def equivalent(self) -> Sequence[str]:
         return [
-            openssl.shell("install", "-m", "600", self.certificate_file, "client.crt"),
-            openssl.shell("install", "-m", "600", self.key_file, "client.key"),
+            shlex.join(["install", "-m", "600", self.certificate_file, "client.crt"]),
+            shlex.join(["install", "-m", "600", self.key_file, "client.key"]),
         ]
 
 
@@ -210,10 +211,12 @@ class MakePkcs12(Action):
     def equivalent(self) -> Sequence[str]:
         legacy = ["-legacy"] if self.profile == "legacy" else []
         return [
-            openssl.shell(
-                *("openssl", "pkcs12", "-export", *legacy),
-                *("-in", "client.crt", "-inkey", "client.key", "-certfile", "ca.crt"),
-                *("-name", self.name, "-passout", "file:password.txt", "-out", "client.p12"),
+            shlex.join(
+                [
+                    *("openssl", "pkcs12", "-export", *legacy),
+                    *("-in", "client.crt", "-inkey", "client.key", "-certfile", "ca.crt"),
+                    *("-name", self.name, "-passout", "file:password.txt", "-out", "client.p12"),
+                ]
             )
         ]
 
@@ -267,7 +270,7 @@ def plan(session: Session) -> Sequence[Action]:
 
 def prove(here: Here) -> Proof:
     """The listener's CA issued it, for clients, and its key fits."""
-    facts = material.describe(here.pki / "client.crt")
+    facts = material.describe(here.pki / "client.crt", here.world.now())
     refusal = material.client_refusal(
         here.pki / "client.crt", here.pki / "ca.crt", here.world.now()
     )

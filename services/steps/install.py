@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +13,7 @@ from services.hosts import scripts
 from services.hosts.port import RemoteFile
 from services.problem import Exit, Problem
 from services.session.model import Deed, Facts, Session
-from services.steps import material, openssl
+from services.steps import material
 from services.steps.asks import always
 from services.steps.reach import host
 from services.steps.step import Action, Ask, Check, Choice, Here, Proof, Result
@@ -111,10 +112,11 @@ class InstallFiles(Action):
         scripts.removed_client_files(where, self.directory, placed, made, ran)
 
     def equivalent(self) -> Sequence[str]:
+        directory = shlex.quote(self.directory)
         return [
-            openssl.shell("ssh", self.host, f"install -d -m 700 {self.directory}"),
-            openssl.shell("scp", *FILES, f"{self.host}:{self.directory}/"),
-            openssl.shell("ssh", self.host, f"chmod 600 {self.directory}/*"),
+            shlex.join(["ssh", self.host, f"install -d -m 700 {directory}"]),
+            shlex.join(["scp", *FILES, f"{self.host}:{self.directory}/"]),
+            shlex.join(["ssh", self.host, f"chmod 600 {directory}/*"]),
         ]
 
 

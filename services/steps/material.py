@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,11 +86,13 @@ def found(folder: Path, name: str, room: str) -> Result | None:
 
 def result(folder: Path, name: str, room: str) -> Result:
     """What later steps want to know of NAME.crt."""
+    from services.pki import check
+
     leaf = certificate(folder / f"{name}.crt")
     facts = {
         f"{room}.certificate": f"{name}.crt",
-        f"{room}.sha256": fingerprint(folder / f"{name}.crt"),
-        f"{room}.not_after": leaf.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
+        f"{room}.sha256": check.fingerprint_sha256(leaf),
+        f"{room}.not_after": _end(leaf),
     }
     return Result(f"{name}.crt", facts)
 
@@ -128,12 +130,11 @@ def fingerprint_of(pem: str) -> str:
     return check.fingerprint_sha256(check.certificates_of(pem.encode())[0])
 
 
-def describe(path: Path) -> dict[str, str]:
+def describe(path: Path, now: datetime) -> dict[str, str]:
     """Subject, end, whether it is valid now and whether it is a CA's, of the first certificate."""
     from cryptography import x509
 
     leaf = certificate(path)
-    now = datetime.now(UTC)
     try:
         basic = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
         is_ca = basic.ca
@@ -141,10 +142,15 @@ def describe(path: Path) -> dict[str, str]:
         is_ca = False
     return {
         "subject": leaf.subject.rfc4514_string(),
-        "not_after": leaf.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
+        "not_after": _end(leaf),
         "valid": str(leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc),
         "is_ca": str(is_ca),
     }
+
+
+def _end(certificate: x509.Certificate) -> str:
+    """RFC 3339, whole seconds as in the certificate."""
+    return certificate.not_valid_after_utc.isoformat().replace("+00:00", "Z")
 
 
 def client_refusal(certificate_file: Path, ca_file: Path, now: datetime) -> str:

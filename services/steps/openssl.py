@@ -12,19 +12,16 @@ _KEYS = {
 }
 
 
-def shell(*words: str) -> str:
-    """A command line for a POSIX shell."""
-    return shlex.join(words)
-
-
 def ca(stem: str, name: str, days: int, key_kind: str) -> Sequence[str]:
     """A self-signed CA in STEM.key and STEM.crt."""
     return [
-        shell(
-            *("openssl", "req", "-x509", *_KEYS[key_kind], "-noenc", "-days", str(days)),
-            *("-keyout", f"{stem}.key", "-out", f"{stem}.crt", "-subj", _subject(name)),
-            *("-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"),
-            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
+        shlex.join(
+            [
+                *("openssl", "req", "-x509", *_KEYS[key_kind], "-noenc", "-days", str(days)),
+                *("-keyout", f"{stem}.key", "-out", f"{stem}.crt", "-subj", _subject(name)),
+                *("-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"),
+                *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
+            ]
         )
     ]
 
@@ -32,9 +29,19 @@ def ca(stem: str, name: str, days: int, key_kind: str) -> Sequence[str]:
 def request(stem: str, name: str, key_kind: str, names: Sequence[str] = ()) -> str:
     """A key in STEM.key, and a request for it in STEM.csr."""
     alternative = ("-addext", f"subjectAltName={_alternative(names)}") if names else ()
-    return shell(
-        *("openssl", "req", "-new", *_KEYS[key_kind], "-noenc"),
-        *("-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", _subject(name), *alternative),
+    return shlex.join(
+        [
+            *("openssl", "req", "-new", *_KEYS[key_kind], "-noenc"),
+            *(
+                "-keyout",
+                f"{stem}.key",
+                "-out",
+                f"{stem}.csr",
+                "-subj",
+                _subject(name),
+                *alternative,
+            ),
+        ]
     )
 
 
@@ -74,10 +81,12 @@ def _sign(
     lines = " ".join(shlex.quote(line) for line in extensions)
     return [
         f"printf '%s\\n' {lines} > {stem}.ext",
-        shell(
-            *("openssl", "x509", "-req", "-in", f"{stem}.csr", "-days", str(days)),
-            *("-CA", ca_certificate, "-CAkey", ca_key, "-CAcreateserial"),
-            *("-extfile", f"{stem}.ext", "-out", f"{stem}.crt"),
+        shlex.join(
+            [
+                *("openssl", "x509", "-req", "-in", f"{stem}.csr", "-days", str(days)),
+                *("-CA", ca_certificate, "-CAkey", ca_key, "-CAcreateserial"),
+                *("-extfile", f"{stem}.ext", "-out", f"{stem}.crt"),
+            ]
         ),
     ]
 

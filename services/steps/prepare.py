@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
@@ -14,7 +15,7 @@ from services.hosts.port import Host, Output, Ran
 from services.hosts.scripts.answer import PREFIX
 from services.problem import Problem
 from services.session.model import Deed, Facts, Session
-from services.steps import material, openssl
+from services.steps import material
 from services.steps.admission import admits
 from services.steps.asks import always, answered, one_of, whole
 from services.steps.reach import host, names
@@ -308,11 +309,13 @@ class WebPages(Action):
 
     def equivalent(self) -> Sequence[str]:
         return [
-            openssl.shell(
-                "ssh",
-                name,
-                "yum install -y nginx && systemctl start nginx.service && "
-                f"echo '{page(name)}' > /usr/share/nginx/html/index.html",
+            shlex.join(
+                [
+                    "ssh",
+                    name,
+                    "yum install -y nginx && systemctl start nginx.service && "
+                    f"echo '{page(name)}' > /usr/share/nginx/html/index.html",
+                ]
             )
             for name in self.hosts
         ]

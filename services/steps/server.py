@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from services import disk
 from services.cloud.equivalent import FileRef, Parameters, aliyun
+from services.pki.names import asked_for
 from services.pki.names import matches as covers
 from services.problem import Exit, Problem
 from services.session.model import Deed, Facts, Session
@@ -238,6 +239,7 @@ def look(here: Here) -> Facts:
                 exact = here.cloud.cas.server_certificate(found.cas_id, here.stop) or found
                 return {
                     "server.certificate_id": exact.certificate_id,
+                    "server.cas_id": exact.cas_id,
                     "server.trust": here.answer("server.ca_file"),
                     "server.not_after": found.not_after,
                 }
@@ -247,7 +249,7 @@ def look(here: Here) -> Facts:
         material.match(certificate, Path(here.answer("server.key_file")))
         return {
             "server.trust": here.answer("server.ca_file"),
-            "server.not_after": material.describe(certificate)["not_after"],
+            "server.not_after": material.describe(certificate, here.world.now())["not_after"],
             "server.digest": material.fingerprint(certificate),
         }
     trusted = "ca.crt" if (source, here.answer("ca.source")) == ("own", "own") else "server-ca.crt"
@@ -303,20 +305,13 @@ def plan(session: Session) -> Sequence[Action]:
 def prove(here: Here) -> Proof:
     """CAS knows it by the id that the listener will be given, and it holds for the domain."""
     wanted = here.facts.get("server.certificate_id", "")
-    found = next(
-        (
-            each
-            for each in here.cloud.cas.server_certificates(here.stop)
-            if each.certificate_id == wanted
-        ),
-        None,
-    )
+    found = here.cloud.cas.server_certificate(here.facts.get("server.cas_id", ""), here.stop)
     if found is None:
         return Proof((Check("server.check.known", False, wanted or "-"),))
     domain = here.answer("prepare.domain")
     names = (found.common_name, *found.sans)
     checks = [
-        Check("server.check.known", True, wanted),
+        Check("server.check.known", found.certificate_id == wanted, found.certificate_id),
         Check(
             "server.check.name",
             any(covers(name, domain) for name in names),
@@ -326,10 +321,10 @@ def prove(here: Here) -> Proof:
         Check("server.check.valid", not found.expired, found.not_after),
     ]
     # What is only in the cloud shows itself in step 6.
-    local = here.pki / here.answer("server.certificate_file", "server.crt")
+    files = here.answer("server.source") == "files"
+    local = here.pki / (here.answer("server.certificate_file") if files else "server.crt")
     trust = here.pki / here.facts.get("server.trust", "")
     if local.is_file() and trust.is_file():
-        asked = f"www{domain[1:]}" if domain.startswith("*.") else domain
-        refusal = material.server_refusal(local, trust, asked, here.world.now())
+        refusal = material.server_refusal(local, trust, asked_for(domain), here.world.now())
         checks.append(Check("server.check.accepted", not refusal, refusal or trust.name))
     return Proof(tuple(checks))

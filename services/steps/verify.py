@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from services.cloud.port import ServerHealth
 from services.hosts.scripts import curl_through, curled
+from services.pki.names import asked_for
 from services.probe.address import Unresolved, resolve
 from services.probe.diagnosis import NORMAL, Health
 from services.probe.refusals import try_strangers
@@ -75,11 +76,10 @@ def target(here: Here) -> Target:
     if where is None:
         where = here.world.locate(facts.get("balancer.dns_name", ""), port)[0]
     trust = facts.get("server.trust", "")
-    domain = here.answer("prepare.domain")
     return Target(
         host=where[0],
         port=where[1],
-        name=f"www{domain[1:]}" if domain.startswith("*.") else domain,
+        name=asked_for(here.answer("prepare.domain")),
         certificate_file=here.pki / "client.crt",
         key_file=here.pki / "client.key",
         ca_file=here.pki / trust if trust else None,
@@ -139,7 +139,7 @@ def prove(here: Here) -> Proof:
             Check(f"verify.check.{each.name}", each.refused is True, each.evidence)
             for each in report.refusals
         ),
-        *_from_the_client(here),
+        *_from_the_client(here, at.name),
     )
     passed = report.verdict == "pass" and all(check.passed for check in checks)
     verdict = "pass" if passed else "fail"
@@ -270,7 +270,7 @@ def _by_name(live: Live) -> list[Health]:
     return [health(each) for each in live.health]
 
 
-def _from_the_client(here: Here) -> list[Check]:
+def _from_the_client(here: Here, asked: str) -> list[Check]:
     """The same request by curl on the Linux client, with the files that lie there."""
     name = here.answer("install.host", NOWHERE)
     if name == NOWHERE:
@@ -278,7 +278,7 @@ def _from_the_client(here: Here) -> list[Check]:
     where = host(here.session, name)
     script = curl_through(
         here.answer("install.directory"),
-        target(here).name,
+        asked,
         int(here.answer("listener.port", "443")),
         here.facts.get("balancer.dns_name", ""),
         own_ca=bool(here.facts.get("server.trust")),

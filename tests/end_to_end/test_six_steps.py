@@ -88,6 +88,11 @@ def own_files(lab: RunningLab, folder: Path) -> Answers:
     }
 
 
+def own_after_files(lab: RunningLab, folder: Path) -> Answers:
+    """Files were named first, and then another source chosen: those answers stay, unused."""
+    return {**own_files(lab, folder), "server.source": "own"}
+
+
 def new_group(lab: RunningLab, folder: Path) -> Answers:
     backends = ",".join(host["instance_id"] for host in lab.ready["hosts"][:2])
     return {"prepare.server_group": "new", "prepare.backends": backends}
@@ -108,7 +113,16 @@ def rsa(lab: RunningLab, folder: Path) -> Answers:
 
 @pytest.mark.parametrize(
     "way",
-    [existing_ca, purchased, own_files, new_group, rsa, server_by_private_ca, client_by_private_ca],
+    [
+        existing_ca,
+        purchased,
+        own_files,
+        own_after_files,
+        new_group,
+        rsa,
+        server_by_private_ca,
+        client_by_private_ca,
+    ],
     ids=lambda way: way.__name__,
 )
 def test_every_way_passes_and_leaves_nothing(

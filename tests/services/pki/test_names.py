@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.pki.names import check_client_name, check_domain, check_name, matches, printable
+from services.pki.names import (
+    asked_for,
+    check_client_name,
+    check_domain,
+    check_name,
+    matches,
+    printable,
+)
 from services.problem import Problem
 from services.text import say
 from tests.services.pki.judges import outcome
@@ -151,3 +158,10 @@ def test_a_wildcard_covers_every_name_one_below(domain: str, label: str) -> None
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_text_from_outside_cannot_steer_a_terminal(text: str, limit: int) -> None:
     assert printable(text, limit).isprintable()
+
+
+@pytest.mark.parametrize("domain", ["www.example.com", "*.example.com", "example.com"])
+def test_a_domain_covers_what_is_asked_for_under_it(domain: str) -> None:
+    asked = asked_for(domain)
+    assert "*" not in asked
+    assert matches(domain, asked)
