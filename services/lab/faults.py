@@ -19,41 +19,39 @@ class FaultKind:
         return f"lab.fault.{self.name}"
 
 
-_API = (
-    "api-busy",
-    "api-html-502",
-    "api-slow",
-    "api-throttled",
-    "certificate-not-found-yet",
-    "job-stuck-a-while",
-    "no-permission",
-    "no-private-ca",
-    "quota-exceeded",
-)
-
-_DATA_PLANE = (
-    "all-backends-down",
-    "backend-down",
-    "backend-error",
-    "backend-hangs",
-    "backend-slow",
-    "host-key-changed",
-    "mutual-not-enforced",
-    "mutual-optional",
-    "not-tls",
-    "reset",
-    "server-certificate-expired",
-    "ssh-down",
-    "ssh-refuses-key",
-    "stalled-handshake",
-    "uneven",
-    "wrong-server-certificate",
-)
-
 FAULTS: Mapping[str, FaultKind] = MappingProxyType(
-    {name: FaultKind(name) for name in sorted((*_API, *_DATA_PLANE))}
+    {
+        name: FaultKind(name)
+        for name in (
+            "all-backends-down",
+            "api-busy",
+            "api-html-502",
+            "api-slow",
+            "api-throttled",
+            "backend-down",
+            "backend-error",
+            "backend-hangs",
+            "backend-slow",
+            "certificate-not-found-yet",
+            "host-key-changed",
+            "job-stuck-a-while",
+            "mutual-not-enforced",
+            "mutual-optional",
+            "no-permission",
+            "no-private-ca",
+            "not-tls",
+            "quota-exceeded",
+            "reset",
+            "server-certificate-expired",
+            "ssh-down",
+            "ssh-refuses-key",
+            "stalled-handshake",
+            "uneven",
+            "wrong-server-certificate",
+        )
+    }
 )
-"""Every fault there is."""
+"""Every fault there is, in the order of the alphabet; the catalogue has a sentence for each."""
 
 
 class Faults(MutableSet[str]):
