@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from services.probe.greeting import Greeting, ca_name
+from services.probe.announcement import Announcement, ca_name
 from services.probe.identity import Identity
 from services.probe.outcome import Outcome
 from services.probe.refusals import Refusal
@@ -48,7 +48,7 @@ class Observations:
     health: tuple[Health, ...] = ()
     client: Identity | None = None
     """The certificate that was offered."""
-    greeting: Greeting | None = None
+    announcement: Announcement | None = None
     server: Identity | None = None
     """The certificate that the server shows, trusted or not."""
 
@@ -149,7 +149,7 @@ def _ended(*outcomes: Outcome, confidence: Confidence = "certain") -> _Look:
 
 
 # The server's certificate. OpenSSL names the first fault that it meets; the certificate itself,
-# seen in the server's greeting, may have more.
+# seen in the server's announcement, may have more.
 
 _UNTRUSTED = (
     Outcome.SERVER_CERTIFICATE_EXPIRED,
@@ -203,7 +203,7 @@ _TOLD = (
 
 def _not_asked(seen: Observations) -> bool:
     """The server does not even ask for a certificate: it is not for that that it closes."""
-    return seen.greeting is not None and not seen.greeting.certificate_asked
+    return seen.announcement is not None and not seen.announcement.certificate_asked
 
 
 def _turned_away(seen: Observations) -> int:
@@ -226,10 +226,10 @@ def _foreign(seen: Observations) -> bool:
 
     Not certain: the names may be of a root, and the issuer an intermediate under it.
     """
-    client, greeting = seen.client, seen.greeting
-    if client is None or greeting is None or not greeting.accepted_cas:
+    client, announcement = seen.client, seen.announcement
+    if client is None or announcement is None or not announcement.accepted_cas:
         return False
-    return client.issuer_der not in greeting.accepted_cas
+    return client.issuer_der not in announcement.accepted_cas
 
 
 def _client_certificate_expired(seen: Observations) -> _Finding | None:
@@ -257,7 +257,7 @@ def _client_certificate_unknown_ca(seen: Observations) -> _Finding | None:
     suspected = _turned_away(seen) if foreign and not _outdated(seen) else 0
     if not told and not suspected:
         return None
-    accepted = ", ".join(map(ca_name, seen.greeting.accepted_cas)) if seen.greeting else ""
+    accepted = ", ".join(map(ca_name, seen.announcement.accepted_cas)) if seen.announcement else ""
     facts = {"issuer": seen.client.issuer if seen.client else "?", "accepted": accepted or "?"}
     evidence = seen.sample(Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA, *_TOLD, *_SILENT)
     if foreign:
@@ -272,7 +272,7 @@ def _client_certificate_missing(seen: Observations) -> _Finding | None:
     if told:
         return _Finding("certain", seen.sample(Outcome.CLIENT_CERTIFICATE_MISSING), told)
     evidence = seen.sample(*_TOLD, *_SILENT)
-    if seen.greeting:
+    if seen.announcement:
         return _Finding("likely", f"the server asks for one; {evidence}", suspected)
     return _Finding("possible", evidence, suspected)
 
@@ -476,8 +476,8 @@ def _uneven(seen: Observations) -> _Finding | None:
 
 
 def _ca_names_not_announced(seen: Observations) -> _Finding | None:
-    greeting = seen.greeting
-    if greeting is None or not greeting.certificate_asked or greeting.accepted_cas:
+    announcement = seen.announcement
+    if announcement is None or not announcement.certificate_asked or announcement.accepted_cas:
         return None
     return _Finding("certain", "CertificateRequest without certificate_authorities")
 

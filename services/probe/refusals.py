@@ -26,8 +26,36 @@ if TYPE_CHECKING:
 
     from services.probe.engine import Exchange
 
-Stranger = Literal["no_certificate", "unknown_ca", "plain_http"]
-STRANGERS: tuple[Stranger, ...] = ("no_certificate", "unknown_ca", "plain_http")
+Stranger = Literal[
+    "no_certificate",
+    "unknown_ca",
+    "plain_http",
+    "impostor_ca",
+    "expired",
+    "wrong_usage",
+    "server_certificate",
+    "tls_1_0",
+    "tls_1_1",
+]
+MUST_TRY: tuple[Stranger, ...] = ("no_certificate", "unknown_ca", "plain_http")
+"""Those that need nothing but the endpoint: without their refusal nothing is proven."""
+STRANGERS: tuple[Stranger, ...] = (
+    *MUST_TRY,
+    "impostor_ca",
+    "expired",
+    "wrong_usage",
+    "server_certificate",
+    "tls_1_0",
+    "tls_1_1",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate and its private key, as files (PEM)."""
+
+    certificate_file: Path
+    key_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +64,23 @@ class Refusal:
 
     name: Stranger
     refused: bool | None
-    """None when it proves nothing: the endpoint was not reached, or serves nobody at all."""
+    """None when it proves nothing: untried, not reached, or nobody at all is served there."""
     evidence: str
     alert: str | None = None
     """The TLS alert with which it was refused, if one was sent."""
+    untried: str = ""
+    """Why it did not knock; empty when it did."""
 
 
 def try_strangers(
-    target: Target, addresses: Sequence[Address], stop: Stop, *, served: bool
+    target: Target,
+    addresses: Sequence[Address],
+    stop: Stop,
+    *,
+    served: bool,
+    issuer: Pair | None = None,
+    server: Pair | None = None,
+    weak_versions_allowed: bool = False,
 ) -> tuple[Refusal, ...]:
     """Knock once as each of `STRANGERS`. `served`: the rightful client gets answers.
 
@@ -53,7 +90,7 @@ def try_strangers(
     bare = replace(target, certificate_file=None, key_file=None, tls=True)
     with _unknown_pair(target) as (certificate, key):
         visitors = (bare, replace(bare, certificate_file=certificate, key_file=key))
-        for name, visitor in zip(STRANGERS, (*visitors, replace(bare, tls=False)), strict=True):
+        for name, visitor in zip(MUST_TRY, (*visitors, replace(bare, tls=False)), strict=True):
             exchange = _knock(visitor, addresses, stop)
             if exchange is None:
                 break

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from services.probe.address import Unresolved, resolve
+from services.probe.announcement import Announcement, announce
 from services.probe.diagnosis import NORMAL, Diagnosis, Health, Observations, diagnose
-from services.probe.greeting import Greeting, greet
 from services.probe.identity import client_identity, server_identity
 from services.probe.outcome import ANSWERED, Outcome
-from services.probe.refusals import STRANGERS, UNREACHED, Refusal, try_strangers
+from services.probe.refusals import MUST_TRY, UNREACHED, Refusal, try_strangers
 from services.probe.runner import run, unresolved
 from services.probe.tally import Tally, expected_shares
 from services.probe.target import Target
@@ -40,7 +40,7 @@ class Report:
             self.tally.requests > 0
             and self.tally.failed == 0
             and self.tally.unfinished == 0
-            and {found.name for found in self.refusals if found.refused} == set(STRANGERS)
+            and {found.name for found in self.refusals if found.refused} >= set(MUST_TRY)
             and all(name in self.tally.backends for name in self.expected)
             and all(health.status == NORMAL for health in self.health)
             and not any(found.severity == "error" for found in self.diagnoses)
@@ -64,7 +64,7 @@ class Report:
             "failed": tally.failed,
             "backends": {name: tally.backends[name] for name in sorted(tally.backends)},
             "tls": {"version": tally.tls_version, "cipher": tally.tls_cipher},
-            "refused": {name: refused.get(name) for name in STRANGERS},
+            "refused": {name: refused.get(name) for name in MUST_TRY},
             "latency_ms": {"p50": _rounded(tally.p50_ms), "p99": _rounded(tally.p99_ms)},
             "requests_per_second": round(tally.requests_per_second, 1),
             "health": [
@@ -121,13 +121,13 @@ def verify(
         addresses=addresses,
     )
     refusals: tuple[Refusal, ...] = ()
-    greeting = None
+    announcement = None
     if not _HOPELESS.issuperset(tally.outcomes) and not stop.is_set():
         served = not ANSWERED.isdisjoint(tally.outcomes)
         refusals = try_strangers(target, addresses, stop, served=served)
-        greeting = greet(target, addresses, stop)
+        announcement = announce(target, addresses, stop)
     return conclude(
-        target, tally, refusals=refusals, greeting=greeting, health=health, weights=weights
+        target, tally, refusals=refusals, announcement=announcement, health=health, weights=weights
     )
 
 
@@ -136,7 +136,7 @@ def conclude(
     tally: Tally,
     *,
     refusals: Sequence[Refusal] = (),
-    greeting: Greeting | None = None,
+    announcement: Announcement | None = None,
     health: Sequence[Health] = (),
     weights: Mapping[str, int] | None = None,
 ) -> Report:
@@ -151,8 +151,10 @@ def conclude(
         refusals=tuple(refusals),
         health=tuple(health),
         client=client_identity(target),
-        greeting=greeting,
-        server=server_identity(greeting.chain[0]) if greeting and greeting.chain else None,
+        announcement=announcement,
+        server=server_identity(announcement.chain[0])
+        if announcement and announcement.chain
+        else None,
     )
     return Report(
         target=target,

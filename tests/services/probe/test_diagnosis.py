@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.probe.announcement import Announcement
 from services.probe.diagnosis import (
     RULES,
     Confidence,
@@ -19,7 +20,6 @@ from services.probe.diagnosis import (
     Observations,
     diagnose,
 )
-from services.probe.greeting import Greeting
 from services.probe.identity import Identity
 from services.probe.outcome import Outcome
 from services.probe.refusals import STRANGERS, Refusal
@@ -35,7 +35,7 @@ EXPIRED = replace(CLIENT, not_after=NOW - timedelta(hours=1))
 EARLY = replace(CLIENT, not_before=NOW + timedelta(hours=1))
 FOREIGN = replace(CLIENT, issuer="CN=other", issuer_der=OTHER_CA)
 SERVER = replace(CLIENT, subject="CN=www.example.com", names=("www.example.com",))
-GREETING = Greeting((b"der",), certificate_asked=True, accepted_cas=(OUR_CA,))
+ANNOUNCEMENT = Announcement((b"der",), certificate_asked=True, accepted_cas=(OUR_CA,))
 REFUSED = tuple(Refusal(name, True, "closed, 0 B from a backend") for name in STRANGERS)
 WELL = (Health("ECS01", "Normal"), Health("ECS02", "Normal"))
 DOWN = (Health("ECS01", "Unhealthy", "CONNECT_FAILED"), Health("ECS02", "Unhealthy"))
@@ -66,7 +66,7 @@ HEALTHY = Observations(
     refusals=REFUSED,
     health=WELL,
     client=CLIENT,
-    greeting=GREETING,
+    announcement=ANNOUNCEMENT,
     server=SERVER,
 )
 
@@ -179,7 +179,7 @@ SILENT = only(Outcome.CLOSED_WITHOUT_ANSWER)
             "likely",
         ),
         (
-            replace(HEALTHY, tally=SILENT, health=(), greeting=Greeting((b"der",))),
+            replace(HEALTHY, tally=SILENT, health=(), announcement=Announcement((b"der",))),
             "all-backends-down",
             "likely",
         ),
@@ -245,7 +245,7 @@ SILENT = only(Outcome.CLOSED_WITHOUT_ANSWER)
         ),
         (replace(HEALTHY, tally=tally({"ECS01": 190, "ECS02": 10})), "uneven", "certain"),
         (
-            replace(HEALTHY, greeting=replace(GREETING, accepted_cas=())),
+            replace(HEALTHY, announcement=replace(ANNOUNCEMENT, accepted_cas=())),
             "ca-names-not-announced",
             "certain",
         ),
@@ -327,8 +327,8 @@ failures: list[Outcome] = [outcome for outcome in Outcome if outcome is not Outc
 unclear = [each for each in failures if "client" in each or "without-answer" in each]
 outcomes = st.one_of(st.sampled_from(unclear), st.sampled_from(failures))
 clients = st.sampled_from([None, CLIENT, EXPIRED, EARLY, FOREIGN])
-greetings = st.sampled_from(
-    [None, GREETING, Greeting((b"der",)), replace(GREETING, accepted_cas=())]
+announcements = st.sampled_from(
+    [None, ANNOUNCEMENT, Announcement((b"der",)), replace(ANNOUNCEMENT, accepted_cas=())]
 )
 healths = st.one_of(
     st.just(()),
@@ -368,7 +368,7 @@ def observations(draw: st.DrawFn) -> Observations:
         refusals=draw(refusals),
         health=draw(healths),
         client=draw(clients),
-        greeting=draw(greetings),
+        announcement=draw(announcements),
         server=draw(st.sampled_from([None, SERVER])),
     )
 
@@ -386,7 +386,7 @@ def healthy(draw: st.DrawFn) -> Observations:
         weights=found,
         health=tuple(Health(name, "Normal") for name in found) if known else (),
         client=draw(st.sampled_from([CLIENT, FOREIGN])),
-        greeting=draw(st.sampled_from([None, GREETING])),
+        announcement=draw(st.sampled_from([None, ANNOUNCEMENT])),
         server=draw(st.sampled_from([None, SERVER])),
     )
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.probe.address import Address
-from services.probe.greeting import Greeting, GreetingReader, Malformed, ca_name, greet
+from services.probe.announcement import Announcement, FlightReader, Malformed, announce, ca_name
 from services.probe.identity import client_identity, server_identity
 from services.stop import Stop
 from tests.services.probe.certificates import Certificates
@@ -45,8 +45,8 @@ def flight(
     return b"".join(RECORD + vector(2, stream[at : at + cut]) for at in range(0, len(stream), cut))
 
 
-def read(pieces: list[bytes]) -> Greeting | str | None:
-    reader = GreetingReader()
+def read(pieces: list[bytes]) -> Announcement | str | None:
+    reader = FlightReader()
     found = None
     try:
         for piece in pieces:
@@ -69,7 +69,7 @@ def test_flight_is_read_however_it_is_cut(
     chain: list[bytes], authorities: list[bytes] | None, cut: int, split: int
 ) -> None:
     stream = flight(chain, authorities, cut=cut)
-    expected = Greeting(tuple(chain), authorities is not None, tuple(authorities or ()))
+    expected = Announcement(tuple(chain), authorities is not None, tuple(authorities or ()))
     assert read([stream]) == expected
     assert read([stream[at : at + split] for at in range(0, len(stream), split)]) == expected
 
@@ -80,7 +80,7 @@ def test_flight_is_read_however_it_is_cut(
 )
 def test_noise_is_nothing_or_malformed(noise: bytes, start: bytes) -> None:
     found = read([start + noise])
-    assert found is None or isinstance(found, str | Greeting)
+    assert found is None or isinstance(found, str | Announcement)
 
 
 def test_endless_flight_is_given_up() -> None:
@@ -94,7 +94,7 @@ def subject(certificates: Certificates) -> bytes:
 
 def test_openssl_announces_its_ca(certs: Certificates) -> None:
     with s_server(certs, "-tls1_2") as port:
-        found = greet(target(certs, port), [Address("127.0.0.1", port)], Stop())
+        found = announce(target(certs, port), [Address("127.0.0.1", port)], Stop())
     assert found is not None
     der = certs.server.certificate.public_bytes(serialization.Encoding.DER)
     assert found.chain[0] == der
@@ -112,7 +112,7 @@ def test_openssl_announces_its_ca(certs: Certificates) -> None:
 )
 def test_nginx_asks_as_it_is_told(door: str, asked: bool | None, balancer: Nginx) -> None:
     at = balancer.target(getattr(balancer, door))
-    found = greet(at, [Address("127.0.0.1", at.port)], Stop())
+    found = announce(at, [Address("127.0.0.1", at.port)], Stop())
     assert (found.certificate_asked if found else None) == asked
 
 
@@ -127,7 +127,7 @@ def test_server_that_announces_no_ca(certs: Certificates) -> None:
 
     with serving(behave) as server:
         at = target(certs, server.port)
-        found = greet(at, [Address("127.0.0.1", server.port)], Stop())
+        found = announce(at, [Address("127.0.0.1", server.port)], Stop())
     assert found is not None
     assert (found.certificate_asked, found.accepted_cas) == (True, ())
 
@@ -139,13 +139,13 @@ def test_server_that_announces_no_ca(certs: Certificates) -> None:
 def test_no_greeting_is_no_error(behave: Behave, certs: Certificates) -> None:
     with serving(behave) as server:
         at = target(certs, server.port, BRIEF)
-        assert greet(at, [Address("127.0.0.1", server.port)], Stop()) is None
+        assert announce(at, [Address("127.0.0.1", server.port)], Stop()) is None
 
 
 def test_dead_address_is_passed_over(balancer: Nginx) -> None:
     at = balancer.target()
     addresses = [Address("127.0.0.1", free_port()), Address("127.0.0.1", at.port)]
-    assert greet(at, addresses, Stop()) is not None
+    assert announce(at, addresses, Stop()) is not None
 
 
 def test_stop_ends_the_wait(certs: Certificates) -> None:
@@ -153,7 +153,7 @@ def test_stop_ends_the_wait(certs: Certificates) -> None:
     with serving(until_gone) as server:
         threading.Thread(target=stop.set).start()
         at = target(certs, server.port)
-        assert greet(at, [Address("127.0.0.1", server.port)], stop) is None
+        assert announce(at, [Address("127.0.0.1", server.port)], stop) is None
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ _CERTIFICATE, _CERTIFICATE_REQUEST, _SERVER_HELLO_DONE = 11, 13, 14
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
+class Announcement:
     """A server's first flight in TLS 1.2."""
 
     chain: tuple[bytes, ...] = ()
@@ -38,13 +38,22 @@ class Greeting:
     certificate_asked: bool = False
     accepted_cas: tuple[bytes, ...] = ()
     """Names (DER) of the CAs that the server announces; empty when it announces none."""
+    versions: tuple[str, ...] = ()
+    """The protocol versions that it speaks, oldest first, as `TLSv1`, `TLSv1.1`, `TLSv1.2`, …"""
+    cipher: str = ""
+    group: str = ""
+    """The key exchange that it picked, as `x25519`."""
+    alpn: str = ""
+    """What it picked of `h2` and `http/1.1`; empty when it picks nothing."""
+    resumption: bool | None = None
+    """Whether a second connection resumed the first one's session; None when not measured."""
 
 
 class Malformed(Exception):
     """Not a first flight of TLS 1.2; an alert, for one, from a server that speaks only 1.3."""
 
 
-def greet(target: Target, addresses: Sequence[Address], stop: Stop) -> Greeting | None:
+def announce(target: Target, addresses: Sequence[Address], stop: Stop) -> Announcement | None:
     """Say hello as a TLS 1.2 client and hear the answer out; nothing else is sent.
 
     None when there is nothing to be learnt: the server speaks TLS 1.3 only or no TLS, cannot be
@@ -71,9 +80,9 @@ def _client_hello(target: Target) -> bytes:
     return outgoing.read()
 
 
-def _hear(address: Address, hello: bytes, timeout_s: float, stop: Stop) -> Greeting | None:
+def _hear(address: Address, hello: bytes, timeout_s: float, stop: Stop) -> Announcement | None:
     deadline = time.monotonic() + timeout_s
-    reader, greeted = GreetingReader(), False
+    reader, greeted = FlightReader(), False
     with (
         socket.socket(address.family, socket.SOCK_STREAM) as sock,
         closing(DefaultPoller[None]()) as poller,
@@ -97,17 +106,17 @@ def _hear(address: Address, hello: bytes, timeout_s: float, stop: Stop) -> Greet
     return None
 
 
-class GreetingReader:
+class FlightReader:
     """Puts a first flight together from TLS records, however the network cut them."""
 
     def __init__(self) -> None:
         self._records = b""
         self._messages = b""
         self._taken = 0
-        self._greeting = Greeting()
+        self._greeting = Announcement()
 
-    def feed(self, data: bytes) -> Greeting | None:
-        """Take `data`; the greeting, once it is complete. Raises Malformed."""
+    def feed(self, data: bytes) -> Announcement | None:
+        """Take `data`; the announcement, once it is complete. Raises Malformed."""
         self._taken += len(data)
         if self._taken > _LIMIT:
             raise Malformed("too long")
