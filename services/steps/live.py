@@ -15,6 +15,24 @@ from services.probe.tally import Tally, within_chance
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Something that became otherwise while one was looking; words at `live.change.<kind>`.
+
+    `subject` is whom it is about: a backend, a stranger, an address; empty for the endpoint as a
+    whole. `facts` are texts for the words and for JSON; times are RFC 3339.
+    """
+
+    at: datetime
+    kind: str
+    subject: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def to_map(self) -> dict[str, Any]:
+        """The change as JSON: its facts beside time, kind and subject."""
+        return {**self.facts, "time": rfc3339(self.at), "kind": self.kind, "subject": self.subject}
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """Everything that is known at one moment. Counts are cumulative."""
 
@@ -33,6 +51,10 @@ class Live:
     verdict: Literal["", "pass", "fail"] = ""
     certificate_until: str = ""
     """The end of the server certificate (RFC 3339), where it is known."""
+    addresses: tuple[str, ...] = ()
+    """What the endpoint's name resolves to, as `HOST:PORT`; empty before it was looked up."""
+    changes: tuple[Change, ...] = ()
+    """What changed while one was looking, oldest first; the last ones where there were many."""
 
     def within_chance(self, backend: str) -> bool:
         """Whether a backend's share may differ from its weight's by chance alone."""
