@@ -7,7 +7,7 @@ so memory stays the same from a hundred requests to a million.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypedDict, TypeVar
@@ -15,11 +15,17 @@ from typing import ClassVar, TypedDict, TypeVar
 from services.probe.outcome import Outcome
 
 _Key = TypeVar("_Key")
+_Number = TypeVar("_Number", int, float)
 
 NAMES_LIMIT = 1000
 """Backends counted by name; a page that differs each time must not fill the memory."""
 OTHER = "other pages"
 """The name under which backends beyond `NAMES_LIMIT` are counted."""
+ADDRESSES_LIMIT = 256
+"""Addresses counted by themselves; a name that changes all the time must not fill the memory."""
+OTHER_ADDRESSES = "other addresses"
+_QUANTUM = 2**20
+"""Seconds are added up in steps of 2^-20 s, a microsecond: exact as floats, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,14 @@ class Histogram:
 
     def __add__(self, other: Histogram) -> Histogram:
         return Histogram(_sum(self.counts, other.counts))
+
+    def to_map(self) -> dict[str, int]:
+        """As JSON, whose keys are text."""
+        return {str(bucket): count for bucket, count in self.counts.items()}
+
+    @classmethod
+    def from_map(cls, found: Mapping[str, int]) -> Histogram:
+        return cls({int(bucket): count for bucket, count in found.items()})
 
 
 _LOG_GROWTH = math.log(Histogram.GROWTH)
@@ -116,13 +130,23 @@ class TallyMap(TypedDict):
     started: float
     elapsed_s: float
     unfinished: int
+    addresses: dict[str, dict[str, int]]
+    connect: dict[str, int]
+    tls_handshake: dict[str, int]
+    first_byte: dict[str, int]
+    backend_seconds: dict[str, float]
+    failures_by_backend: dict[str, dict[str, int]]
+    concurrency: int
+    limited_to: int
+    server_date_skew_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """The requests so far. Adding the tallies of two workers gives the tally of both.
 
-    Every request is counted in exactly one outcome, and every one that is ok in one backend.
+    Every request is counted in exactly one outcome, at one address, and every one that is ok in
+    one backend.
     """
 
     backends: Mapping[str, int] = field(default_factory=dict)
@@ -141,6 +165,27 @@ class Tally:
     unfinished: int = 0
     """Begun, but given up because the run was stopped; counted nowhere else."""
     rates: Rates = field(default_factory=Rates)
+    addresses: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """For each address (`HOST:PORT`, an IPv6 host in brackets) its outcomes; in all `requests`."""
+    connect: Histogram = field(default_factory=Histogram)
+    """Of the requests that are ok: from the first packet to the TCP connection."""
+    tls_handshake: Histogram = field(default_factory=Histogram)
+    """Of those over TLS: from the TCP connection to the client's Finished. In TLS 1.3 the server
+    looks at the client's certificate only after it: that time is in `first_byte`."""
+    first_byte: Histogram = field(default_factory=Histogram)
+    """Of the requests that are ok: from the request sent to the answer's first byte."""
+    backend_seconds: Mapping[str, float] = field(default_factory=dict)
+    """The latencies of each backend's ok answers, added up; by its count that is their mean."""
+    failures_by_backend: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Answers that are not ok but say who gave them: for each backend its outcomes."""
+    concurrency: int = 0
+    """Connections at once, as it stands."""
+    limited_to: int = 0
+    """The most connections that this computer's limit on open files left room for, where that was
+    fewer than wanted; else 0."""
+    server_date_skew_s: float | None = None
+    """How far the Date (RFC 9110 section 6.6.1) of ok answers is ahead of this computer's clock:
+    the farthest seen. Dates are whole seconds, so less than one says nothing."""
 
     @property
     def requests(self) -> int:
@@ -196,6 +241,15 @@ class Tally:
             started=min(filter(None, (self.started, other.started)), default=0.0),
             elapsed_s=max(self.elapsed_s, other.elapsed_s),
             unfinished=self.unfinished + other.unfinished,
+            addresses=_sum_each(self.addresses, other.addresses),
+            connect=self.connect + other.connect,
+            tls_handshake=self.tls_handshake + other.tls_handshake,
+            first_byte=self.first_byte + other.first_byte,
+            backend_seconds=_sum(self.backend_seconds, other.backend_seconds),
+            failures_by_backend=_sum_each(self.failures_by_backend, other.failures_by_backend),
+            concurrency=self.concurrency + other.concurrency,
+            limited_to=self.limited_to + other.limited_to,
+            server_date_skew_s=_farther(self.server_date_skew_s, other.server_date_skew_s),
         )
 
     def after(self, earlier: Tally, *, ended: bool = False) -> Tally:
@@ -208,12 +262,23 @@ class Tally:
             "backends": dict(self.backends),
             "outcomes": dict(self.outcomes),
             "samples": dict(self.samples),
-            "latency": {str(bucket): count for bucket, count in self.latency.counts.items()},
+            "latency": self.latency.to_map(),
             "tls": dict(self.tls),
             "server_not_after": self.server_not_after,
             "started": self.started,
             "elapsed_s": self.elapsed_s,
             "unfinished": self.unfinished,
+            "addresses": {name: dict(counts) for name, counts in self.addresses.items()},
+            "connect": self.connect.to_map(),
+            "tls_handshake": self.tls_handshake.to_map(),
+            "first_byte": self.first_byte.to_map(),
+            "backend_seconds": dict(self.backend_seconds),
+            "failures_by_backend": {
+                name: dict(counts) for name, counts in self.failures_by_backend.items()
+            },
+            "concurrency": self.concurrency,
+            "limited_to": self.limited_to,
+            "server_date_skew_s": self.server_date_skew_s,
         }
 
     @classmethod
@@ -222,12 +287,21 @@ class Tally:
             backends=found["backends"],
             outcomes=found["outcomes"],
             samples=found["samples"],
-            latency=Histogram({int(bucket): n for bucket, n in found["latency"].items()}),
+            latency=Histogram.from_map(found["latency"]),
             tls=found["tls"],
             server_not_after=found["server_not_after"],
             started=found["started"],
             elapsed_s=found["elapsed_s"],
             unfinished=found["unfinished"],
+            addresses=found["addresses"],
+            connect=Histogram.from_map(found["connect"]),
+            tls_handshake=Histogram.from_map(found["tls_handshake"]),
+            first_byte=Histogram.from_map(found["first_byte"]),
+            backend_seconds=found["backend_seconds"],
+            failures_by_backend=found["failures_by_backend"],
+            concurrency=found["concurrency"],
+            limited_to=found["limited_to"],
+            server_date_skew_s=found["server_date_skew_s"],
         )
 
 
@@ -238,28 +312,70 @@ class Counting:
         """`started`: seconds since the epoch."""
         self._started = started
         self._backends: Counter[str] = Counter()
+        self._quanta: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
+        self._addresses: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._failures: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._latency: Counter[int] = Counter()
+        self._connect: Counter[int] = Counter()
+        self._handshake: Counter[int] = Counter()
+        self._first_byte: Counter[int] = Counter()
         self._tls: Counter[str] = Counter()
+        self._skew_s: float | None = None
         self.server_not_after = ""
 
-    def answered(self, backend: str, latency_s: float, tls: str) -> None:
-        """Count a request that is ok."""
-        if backend not in self._backends and len(self._backends) >= NAMES_LIMIT:
-            backend = OTHER
-        self._outcomes[Outcome.OK.value] += 1
+    def answered(
+        self,
+        backend: str,
+        latency_s: float,
+        tls: str,
+        address: str = "",
+        *,
+        connect_s: float | None = None,
+        handshake_s: float | None = None,
+        first_byte_s: float | None = None,
+    ) -> None:
+        """Count a request that is ok, and its phases as far as it had them."""
+        backend = _bounded(backend, self._backends, NAMES_LIMIT, OTHER)
+        self._at(address)[_OK] += 1
+        self._outcomes[_OK] += 1
         self._backends[backend] += 1
-        self._latency[Histogram.bucket(latency_s)] += 1
+        self._quanta[backend] += round(latency_s * _QUANTUM)
+        bucket = Histogram.bucket
+        self._latency[bucket(latency_s)] += 1
+        if connect_s is not None:
+            self._connect[bucket(connect_s)] += 1
+        if handshake_s is not None:
+            self._handshake[bucket(handshake_s)] += 1
+        if first_byte_s is not None:
+            self._first_byte[bucket(first_byte_s)] += 1
         if tls:
             self._tls[tls] += 1
 
-    def failed(self, outcome: Outcome, evidence: str) -> None:
-        """Count a request that ended in any other way."""
-        self._outcomes[outcome.value] += 1
-        self._samples.setdefault(outcome.value, evidence)
+    def failed(
+        self, outcome: Outcome, evidence: str, address: str = "", backend: str | None = None
+    ) -> None:
+        """Count a request that ended in any other way; `backend` where the answer names it."""
+        name = outcome.value
+        self._at(address)[name] += 1
+        self._outcomes[name] += 1
+        self._samples.setdefault(name, evidence)
+        if backend is not None:
+            backend = _bounded(backend, self._failures, NAMES_LIMIT, OTHER)
+            self._failures[backend][name] += 1
 
-    def tally(self, elapsed_s: float, unfinished: int = 0) -> Tally:
+    def dated(self, skew_s: float) -> None:
+        """Keep by how much an ok answer's Date was ahead of this computer's clock."""
+        self._skew_s = _farther(self._skew_s, skew_s)
+
+    def _at(self, address: str) -> Counter[str]:
+        known = self._addresses
+        return known[_bounded(address, known, ADDRESSES_LIMIT, OTHER_ADDRESSES)]
+
+    def tally(
+        self, elapsed_s: float, unfinished: int = 0, concurrency: int = 0, limited_to: int = 0
+    ) -> Tally:
         """A snapshot, on its own from here on."""
         return Tally(
             backends=dict(self._backends),
@@ -271,7 +387,25 @@ class Counting:
             started=self._started,
             elapsed_s=elapsed_s,
             unfinished=unfinished,
+            addresses={name: dict(counts) for name, counts in self._addresses.items()},
+            connect=Histogram(dict(self._connect)),
+            tls_handshake=Histogram(dict(self._handshake)),
+            first_byte=Histogram(dict(self._first_byte)),
+            backend_seconds={name: n / _QUANTUM for name, n in self._quanta.items()},
+            failures_by_backend={name: dict(counts) for name, counts in self._failures.items()},
+            concurrency=concurrency,
+            limited_to=limited_to,
+            server_date_skew_s=self._skew_s,
         )
+
+
+_OK = Outcome.OK.value
+"""Looked up once: an enum's value is a call each time."""
+
+
+def _bounded(name: str, known: Mapping[str, object], limit: int, other: str) -> str:
+    """`name`, or `other` when it is new and `limit` are known already."""
+    return name if name in known or len(known) < limit else other
 
 
 def expected_shares(weights: Mapping[str, int]) -> dict[str, float]:
@@ -312,8 +446,20 @@ def within_chance(count: int, total: int, share: float, z: float = CHANCE_Z) -> 
     return low <= share <= high
 
 
-def _sum(one: Mapping[_Key, int], other: Mapping[_Key, int]) -> dict[_Key, int]:
+def _sum(one: Mapping[_Key, _Number], other: Mapping[_Key, _Number]) -> dict[_Key, _Number]:
     return {key: one.get(key, 0) + other.get(key, 0) for key in (*one, *other)}
+
+
+def _sum_each(
+    one: Mapping[str, Mapping[str, int]], other: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
+    return {key: _sum(one.get(key, {}), other.get(key, {})) for key in (*one, *other)}
+
+
+def _farther(one: float | None, other: float | None) -> float | None:
+    """Of two clock skews the one farther from 0."""
+    known = [skew for skew in (one, other) if skew is not None]
+    return max(known, key=lambda skew: (abs(skew), skew), default=None)
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -44,6 +44,11 @@ class Target:
     backends: tuple[str, ...] = ()
     """The names that must answer; empty when they are not known."""
     tls: bool = True
+    backend_pattern: str | None = None
+    """A regular expression (Python's `re`) that finds the backend's name in the answer's body:
+    its first group, or the whole match if it has none."""
+    backend_header: str | None = None
+    """The header of the answer that holds the backend's name; it goes before the pattern."""
 
     @property
     def endpoint(self) -> str:
@@ -66,6 +71,18 @@ class Target:
             raise Problem("probe.name", exit=Exit.USAGE, name=self.name)
         if not self.path.startswith("/") or _UNSAFE.search(self.path):
             raise Problem("probe.path", exit=Exit.USAGE, path=self.path)
+        if self.backend_pattern is not None:
+            try:
+                re.compile(self.backend_pattern)
+            except re.error as error:
+                raise Problem(
+                    "probe.backend-pattern",
+                    str(error),
+                    exit=Exit.USAGE,
+                    pattern=self.backend_pattern,
+                ) from None
+        if self.backend_header is not None and not _TOKEN.fullmatch(self.backend_header):
+            raise Problem("probe.backend-header", exit=Exit.USAGE, header=self.backend_header)
         if self.tls:
             client_context(self)
 
@@ -82,6 +99,10 @@ class Target:
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _UNSAFE = re.compile(r"[^\x21-\x7e\u00a1-\uffff]")
 """Blanks and control characters: they would end a line of the request."""
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name: RFC 9110 section 5.6.2."""
 
 
 def parse_endpoint(text: str) -> tuple[str, int]:

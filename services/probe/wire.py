@@ -22,6 +22,8 @@ class TargetMap(TypedDict):
     timeouts: tuple[float, float, float, float]
     backends: list[str]
     tls: bool
+    backend_pattern: str | None
+    backend_header: str | None
 
 
 class Spec(TypedDict):
@@ -63,6 +65,8 @@ def target_map(target: Target) -> TargetMap:
         "timeouts": (times.connect_s, times.handshake_s, times.first_byte_s, times.whole_s),
         "backends": list(target.backends),
         "tls": target.tls,
+        "backend_pattern": target.backend_pattern,
+        "backend_header": target.backend_header,
     }
 
 
@@ -83,4 +87,6 @@ def target_from(found: TargetMap) -> Target:
         timeouts=Timeouts(*found["timeouts"]),
         backends=tuple(found["backends"]),
         tls=found["tls"],
+        backend_pattern=found["backend_pattern"],
+        backend_header=found["backend_header"],
     )

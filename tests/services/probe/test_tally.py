@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from services.probe.outcome import Outcome
 from services.probe.tally import (
+    ADDRESSES_LIMIT,
     NAMES_LIMIT,
     OTHER,
+    OTHER_ADDRESSES,
     Counting,
     Histogram,
     Rates,
@@ -23,37 +26,127 @@ from services.probe.tally import (
     within_chance,
 )
 
-failures = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.OK])
 names = st.sampled_from(["ECS01", "ECS02", "page 0badcafe"])
+addresses = st.sampled_from(["192.0.2.1:443", "[2001:db8::1]:443"])
 latencies = st.floats(1e-6, 900)
-events = st.lists(st.one_of(st.tuples(names, latencies), failures), max_size=40)
+phases = st.none() | st.floats(0, 900)
 
 
-def count(happened: list[tuple[str, float] | Outcome], started: float = 1.0) -> Tally:
+@dataclass(frozen=True)
+class Answered:
+    address: str
+    backend: str
+    latency_s: float
+    connect_s: float | None
+    handshake_s: float | None
+    first_byte_s: float | None
+    skew_s: float | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    address: str
+    outcome: Outcome
+    backend: str | None
+
+
+Event = Answered | Failed
+events = st.lists(
+    st.one_of(
+        st.builds(
+            Answered,
+            address=addresses,
+            backend=names,
+            latency_s=latencies,
+            connect_s=phases,
+            handshake_s=phases,
+            first_byte_s=phases,
+            skew_s=st.none() | st.floats(-1e6, 1e6),
+        ),
+        st.builds(
+            Failed,
+            address=addresses,
+            outcome=st.sampled_from([each for each in Outcome if each is not Outcome.OK]),
+            backend=st.none() | names,
+        ),
+    ),
+    max_size=40,
+)
+
+
+def count(happened: list[Event], started: float = 1.0) -> Tally:
     counting = Counting(started)
     for event in happened:
-        if isinstance(event, Outcome):
-            counting.failed(event, f"why {event}")
-        else:
-            counting.answered(*event, "TLSv1.3 TLS_AES_256_GCM_SHA384")
+        if isinstance(event, Failed):
+            counting.failed(event.outcome, f"why {event}", event.address, event.backend)
+            continue
+        counting.answered(
+            event.backend,
+            event.latency_s,
+            "TLSv1.3 TLS_AES_256_GCM_SHA384",
+            event.address,
+            connect_s=event.connect_s,
+            handshake_s=event.handshake_s,
+            first_byte_s=event.first_byte_s,
+        )
+        if event.skew_s is not None:
+            counting.dated(event.skew_s)
     return counting.tally(elapsed_s=2.0)
 
 
 @given(events)
-def test_every_request_is_counted_once(happened: list[tuple[str, float] | Outcome]) -> None:
+def test_every_request_is_counted_once(happened: list[Event]) -> None:
     tally = count(happened)
+    answered = [event for event in happened if isinstance(event, Answered)]
     assert tally.requests == len(happened)
-    assert tally.ok == sum(tally.backends.values()) == tally.latency.total
+    assert tally.ok == len(answered) == sum(tally.backends.values()) == tally.latency.total
     assert tally.ok == sum(tally.tls.values())
     assert tally.failed == sum(n for name, n in tally.outcomes.items() if name != "ok")
     assert set(tally.samples) == set(tally.outcomes) - {"ok"}
+    assert tally.connect.total == sum(event.connect_s is not None for event in answered)
+    assert tally.tls_handshake.total == sum(event.handshake_s is not None for event in answered)
+    assert tally.first_byte.total == sum(event.first_byte_s is not None for event in answered)
+
+
+@given(events)
+def test_addresses_add_up_to_all_requests(happened: list[Event]) -> None:
+    tally = count(happened)
+    total: Counter[str] = Counter()
+    for address, outcomes in tally.addresses.items():
+        assert sum(outcomes.values()) == sum(event.address == address for event in happened)
+        total.update(outcomes)
+    assert total == tally.outcomes
+
+
+@given(events)
+def test_backends_keep_their_seconds_and_failures(happened: list[Event]) -> None:
+    tally = count(happened)
+    assert tally.backend_seconds.keys() == tally.backends.keys()
+    for backend, seconds in tally.backend_seconds.items():
+        exact = [e.latency_s for e in happened if isinstance(e, Answered) and e.backend == backend]
+        assert seconds == pytest.approx(sum(exact), abs=1e-6 * len(exact))
+    named = Counter(
+        (event.backend, event.outcome.value)
+        for event in happened
+        if isinstance(event, Failed) and event.backend
+    )
+    assert named == {
+        (backend, outcome): n
+        for backend, outcomes in tally.failures_by_backend.items()
+        for outcome, n in outcomes.items()
+    }
+
+
+@given(events)
+def test_clock_skew_is_the_farthest(happened: list[Event]) -> None:
+    seen = [e.skew_s for e in happened if isinstance(e, Answered) and e.skew_s is not None]
+    found = count(happened).server_date_skew_s
+    assert (found in seen and abs(found) == max(map(abs, seen))) if seen else found is None
 
 
 @given(events, events, events)
 def test_adding_is_counting_together(
-    one: list[tuple[str, float] | Outcome],
-    two: list[tuple[str, float] | Outcome],
-    three: list[tuple[str, float] | Outcome],
+    one: list[Event], two: list[Event], three: list[Event]
 ) -> None:
     a, b, c = count(one), count(two, started=0.5), count(three)
     together = count(one + two + three, started=0.5)
@@ -62,15 +155,23 @@ def test_adding_is_counting_together(
     assert a + Tally() == Tally() + a == a
 
 
-@given(events)
-def test_wire_form_loses_nothing(happened: list[tuple[str, float] | Outcome]) -> None:
-    tally = count(happened)
+def test_workers_connections_are_added() -> None:
+    both = Counting(0).tally(1, concurrency=5, limited_to=5) + Counting(0).tally(1, concurrency=7)
+    assert (both.concurrency, both.limited_to) == (12, 5)
+
+
+@given(events, st.integers(0, 256), st.integers(0, 256))
+def test_wire_form_loses_nothing(happened: list[Event], concurrency: int, limited: int) -> None:
+    tally = replace(count(happened), concurrency=concurrency, limited_to=limited)
     assert Tally.from_map(json.loads(json.dumps(tally.to_map()))) == tally
 
 
 @given(st.lists(latencies, min_size=1), st.floats(0, 1))
 def test_percentile_is_within_its_bucket(found: list[float], share: float) -> None:
-    tally = count([("ECS01", latency) for latency in found])
+    counting = Counting(0)
+    for latency in found:
+        counting.answered("ECS01", latency, "")
+    tally = counting.tally(1)
     exact = sorted(found)[max(math.ceil(share * len(found)), 1) - 1]
     near = tally.latency.percentile_s(share)
     assert near is not None
@@ -108,6 +209,15 @@ def test_pages_that_always_differ_do_not_fill_the_memory() -> None:
     assert len(tally.backends) == NAMES_LIMIT + 1
     assert tally.backends[OTHER] == 50
     assert sum(tally.backends.values()) == tally.ok == NAMES_LIMIT + 50
+
+
+def test_addresses_that_always_differ_do_not_fill_the_memory() -> None:
+    counting = Counting(0)
+    for number in range(ADDRESSES_LIMIT + 50):
+        counting.failed(Outcome.CONNECT_REFUSED, "", f"192.0.2.1:{number}", f"ECS{number}")
+    tally = counting.tally(1)
+    assert len(tally.addresses) == ADDRESSES_LIMIT + 1
+    assert tally.addresses[OTHER_ADDRESSES] == {"connect-refused": 50}
 
 
 @given(st.lists(st.tuples(st.floats(0.05, 2), st.integers(0, 500)), max_size=60))
