@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate's holder, who vouches for it, and until when (UTC)."""
+    """A certificate's holder, who vouches for it, until when (UTC), and for what.
+
+    All texts are safe to print. The last fields have defaults because they come from extensions,
+    which a certificate need not have, or of which nothing can be read.
+    """
 
     subject: str
     issuer: str
@@ -23,6 +28,26 @@ class Identity:
     not_after: datetime
     names: tuple[str, ...] = ()
     """The DNS names and addresses that it is for (subjectAltName)."""
+    subject_der: bytes = b""
+    serial: str = ""
+    """Hexadecimal, as `openssl x509 -serial` shows it."""
+    eku: tuple[str, ...] | None = None
+    """What it may be used for (extendedKeyUsage): `serverAuth`, `clientAuth`, `any`, or an OID.
+    None without the extension: then it is for anything (RFC 5280 section 4.2.1.12)."""
+    is_ca: bool = False
+    key: str = ""
+    """Kind and size of its key: `RSA 2048`, `EC P-256`, `Ed25519`; empty if it is unknown."""
+    key_bits: int | None = None
+    """The size of an RSA, DSA or EC key."""
+    signature_hash: str = ""
+    """What its issuer signed: `sha256`; `none` where the signature has no hash of its own."""
+    self_signed: bool = False
+    """Its own key signed it; its own name alone as issuer does not count."""
+    subject_key_id: str | None = None
+    authority_key_id: str | None = None
+    """Hexadecimal (RFC 5280 sections 4.2.1.1 and 4.2.1.2)."""
+    issuer_urls: tuple[str, ...] = ()
+    """Where its issuer's certificate can be fetched (section 4.2.2.1, caIssuers)."""
 
     def is_for(self, name: str) -> bool:
         """Whether it is for `name`: RFC 9525 section 6.3, a wildcard for one whole first label."""
@@ -32,6 +57,13 @@ class Identity:
             held == wanted or (held.startswith("*.") and "." in parent and held[2:] == parent)
             for held in map(str.lower, self.names)
         )
+
+    def may(self, purpose: str) -> bool:
+        """Whether its extendedKeyUsage lets it be used for `purpose`, `serverAuth` say.
+
+        `any` does not count: browsers take it, OpenSSL does not (crypto/x509/v3_purp.c).
+        """
+        return self.eku is None or purpose in self.eku
 
 
 def client_identity(target: Target) -> Identity | None:
@@ -62,28 +94,54 @@ def server_identity(der: bytes) -> Identity | None:
         return None
 
 
+def chain_identities(chain: Iterable[bytes]) -> tuple[Identity, ...]:
+    """Those of a chain (DER) that are certificates at all, in its order."""
+    return tuple(filter(None, map(server_identity, chain)))
+
+
 def _identity(certificate: x509.Certificate) -> Identity | None:
-    from cryptography import x509
+    from services.pki.facts import certificate_facts, quiet
 
     try:
-        return Identity(
-            subject=certificate.subject.rfc4514_string(),
-            issuer=certificate.issuer.rfc4514_string(),
-            issuer_der=certificate.issuer.public_bytes(),
-            not_before=certificate.not_valid_before_utc,
-            not_after=certificate.not_valid_after_utc,
-            names=_names(certificate),
-        )
-    except (ValueError, x509.DuplicateExtension):  # parsed late, and broken inside
+        with quiet():
+            facts = certificate_facts(certificate)
+    except ValueError:  # parsed late, and broken inside
         return None
+    said, key = facts.extensions, facts.key
+    return Identity(
+        subject=facts.subject,
+        issuer=facts.issuer,
+        issuer_der=certificate.issuer.public_bytes(),
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+        names=said.dns_names + said.ip_addresses,
+        subject_der=certificate.subject.public_bytes(),
+        serial=facts.serial,
+        eku=said.extended_key_usage,
+        is_ca=said.is_ca,
+        key=key.name if key else "",
+        key_bits=key.bits if key else None,
+        signature_hash=facts.signature_hash,
+        self_signed=facts.self_signed,
+        subject_key_id=said.subject_key_id,
+        authority_key_id=said.authority_key_id,
+        issuer_urls=_issuer_urls(certificate) if said.readable else (),
+    )
 
 
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+def _issuer_urls(certificate: x509.Certificate) -> tuple[str, ...]:
     from cryptography import x509
+    from cryptography.x509.oid import AuthorityInformationAccessOID
+
+    from services.pki.names import printable
 
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
     except x509.ExtensionNotFound:
         return ()
-    addresses = found.get_values_for_type(x509.IPAddress)
-    return (*found.get_values_for_type(x509.DNSName), *map(str, addresses))
+    return tuple(
+        printable(each.access_location.value)
+        for each in access.value
+        if each.access_method == AuthorityInformationAccessOID.CA_ISSUERS
+        and isinstance(each.access_location, x509.UniformResourceIdentifier)
+    )
