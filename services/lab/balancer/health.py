@@ -88,7 +88,7 @@ class HealthWatch:
 
     async def _check_on(self, target: Target) -> None:
         while True:
-            reason = await _failure(target.host, target.port)
+            reason = await _failure(target)
             if (state := self._states.get(target)) is not None:
                 self._count(state, reason)
             await asyncio.sleep(max(INTERVAL_S, len(self._states) / CHECKS_PER_S))
@@ -109,10 +109,13 @@ def _place(target: Target) -> tuple[str, str, int]:
     return target.server_id, target.host, target.port
 
 
-async def _failure(host: str, port: int) -> str:
+async def _failure(target: Target) -> str:
     """The API's ReasonCode for why a connection cannot be made; empty when it can."""
+    host, port = target.check or (target.host, target.port)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            if not target.admitted:
+                await asyncio.Event().wait()
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         return "CONNECT_TIMEOUT"

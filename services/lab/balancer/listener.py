@@ -20,6 +20,11 @@ class Target:
     host: str
     port: int
     weight: int = 100
+    check: tuple[str, int] | None = None
+    """Where its health is checked, if not where it serves."""
+    admitted: bool = True
+    """Whether its security groups let the balancer in. If not, they drop its packets in silence:
+    a connection is never made, nor refused."""
 
 
 @dataclass(frozen=True, slots=True)

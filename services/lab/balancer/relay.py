@@ -179,6 +179,8 @@ class Passage(asyncio.Protocol):
         backend = _Backend(self)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                if not target.admitted:
+                    await asyncio.Event().wait()
                 await self._loop.create_connection(lambda: backend, target.host, target.port)
         except OSError:  # TimeoutError is one
             self.backend_reset()
