@@ -9,69 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Literal
 
-from services.probe.announcement import Announcement, ca_name
+from services.probe.announcement import ca_name
 from services.probe.identity import Identity
+from services.probe.observations import Health, Observations
 from services.probe.outcome import Outcome
-from services.probe.refusals import Refusal
-from services.probe.tally import Tally, expected_shares, within_chance
+from services.probe.tally import expected_shares, within_chance
 
 Severity = Literal["error", "warning"]
 Confidence = Literal["certain", "likely", "possible"]
-
-NORMAL = "Normal"
-"""The one good health status, in the vendor's word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """A backend's health as the balancer's API reports it; `server` as the tally names it."""
-
-    server: str
-    status: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Observations:
-    """All that is known about an endpoint. What is not known is empty or None."""
-
-    endpoint: str
-    name: str
-    now: datetime
-    tally: Tally
-    weights: Mapping[str, int] = field(default_factory=dict)
-    """The backends that must answer, and their weights."""
-    refusals: tuple[Refusal, ...] = ()
-    health: tuple[Health, ...] = ()
-    client: Identity | None = None
-    """The certificate that was offered."""
-    announcement: Announcement | None = None
-    server: Identity | None = None
-    """The certificate that the server shows, trusted or not."""
-
-    def count(self, *outcomes: Outcome) -> int:
-        """How many requests ended in one of `outcomes`."""
-        return sum(self.tally.outcomes.get(outcome.value, 0) for outcome in outcomes)
-
-    def sample(self, *outcomes: Outcome) -> str:
-        """The evidence of the first of those that there is."""
-        found = (self.tally.samples.get(outcome.value) for outcome in outcomes)
-        return next(filter(None, found), "")
-
-    def missing(self) -> tuple[str, ...]:
-        """The expected backends that gave no answer, though others did."""
-        expected = expected_shares(self.weights)
-        return tuple(name for name in expected if name not in self.tally.backends)
-
-    def abnormal(self) -> tuple[Health, ...]:
-        return tuple(health for health in self.health if health.status != NORMAL)
-
-    def refused(self, name: str) -> bool | None:
-        """Whether that stranger was refused; None when it is not known."""
-        return next((found.refused for found in self.refusals if found.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Literal
 
 from services.probe.address import Unresolved, resolve
 from services.probe.announcement import Announcement, announce
-from services.probe.diagnosis import NORMAL, Diagnosis, Health, Observations, diagnose
+from services.probe.diagnosis import Diagnosis, diagnose
 from services.probe.identity import client_identity, server_identity
+from services.probe.observations import NORMAL, Health, Observations
 from services.probe.outcome import ANSWERED, Outcome
 from services.probe.refusals import MUST_TRY, UNREACHED, Refusal, try_strangers
 from services.probe.runner import run, unresolved

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from services.cloud.port import ServerHealth
 from services.hosts.scripts import curl_through, curled
-from services.probe.diagnosis import NORMAL, Health
+from services.probe.observations import NORMAL, Health
 from services.probe.report import Report, verify
 from services.probe.target import parse_endpoint
 from services.session.model import Facts, Session

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from services.probe.address import Unresolved, resolve
-from services.probe.diagnosis import NORMAL
+from services.probe.observations import NORMAL
 from services.probe.refusals import try_strangers
 from services.probe.runner import run
 from services.probe.tally import Tally

@@ -16,11 +16,10 @@ from services.probe.diagnosis import (
     RULES,
     Confidence,
     Diagnosis,
-    Health,
-    Observations,
     diagnose,
 )
 from services.probe.identity import Identity
+from services.probe.observations import Health, Observations
 from services.probe.outcome import Outcome
 from services.probe.refusals import STRANGERS, Refusal
 from services.probe.report import Report

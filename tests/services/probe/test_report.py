@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.probe.diagnosis import Health
+from services.probe.observations import Health
 from services.probe.report import Report, conclude, verify
 from services.probe.tally import Tally
 from services.problem import Problem
