@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 
+from services.pki.ending import ending
 from services.pki.facts import CertificateFacts, KeyFacts, rfc3339
 from services.pki.keys import CURVES, MIN_RSA_BITS
 from services.pki.names import check_domain, matches, printable
@@ -46,7 +47,6 @@ _BROWSER, _CURL = frozenset({BROWSER}), frozenset({CURL})
 
 _PURPOSES = {Role.SERVER: "serverAuth", Role.CLIENT: "clientAuth"}
 
-_SOON = timedelta(days=30)
 _APPLE_MAX = timedelta(days=825)
 _APPLE_SINCE = datetime(2019, 7, 1, tzinfo=UTC)
 _PUBLIC_MAX = timedelta(days=398)
@@ -245,9 +245,9 @@ def _ca_verdicts(facts: CertificateFacts) -> Iterator[Verdict]:
 
 def _blemishes(facts: CertificateFacts, now: datetime) -> Iterator[Verdict]:
     """What is wrong, or will be soon, but is accepted today."""
-    left = facts.not_after - now
-    if timedelta(0) <= left < min(_SOON, (facts.not_after - facts.not_before) / 3):
-        yield warning("expires-soon", subject=facts.subject, days=left.days)
+    if ending(facts.not_after, now, facts.not_before) == "soon":
+        days = (facts.not_after - now).days
+        yield warning("expires-soon", subject=facts.subject, days=days)
     if facts.version == 1:
         yield warning("version-1", subject=facts.subject)
     elif lacks := _lacks(facts):
