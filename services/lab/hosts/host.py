@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,9 @@ from services.lab.hosts.filesystem import HostFiles
 from services.lab.hosts.image import System, furnish
 from services.lab.hosts.keys import fingerprint, key_file, public_line
 from services.lab.hosts.nginx import Nginx
-from services.lab.hosts.pages import Trouble
 from services.lab.hosts.shell.programs.table import programs
 from services.lab.hosts.shell.streams import Collected, Sink, Source, Text
+from services.lab.hosts.trouble import TROUBLES, Trouble
 from services.lab.loopback import LoopbackPort
 from services.stop import Stop
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from services.lab.hosts.shell.interpreter import Shell
     from services.lab.hosts.ssh import SshServer
 
-FAULTY = "ECS02"
-"""The backend that the faults about one backend are about."""
+CLOCK_SKEW_S = 3600
+"""By how much the clocks of hosts and cloud are ahead with `clock-skew`."""
 
 _AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 _LOCAL = frozenset(["localhost", "127.0.0.1", "::1", "0.0.0.0"])
@@ -66,11 +67,12 @@ class LabHost:
         password: str | None = None,
         system: System = "alinux",
         backend: bool = True,
+        faulty: bool = False,
     ) -> None:
         """Make the folder if it is new, and take the ports. Raises `Problem` when there are none.
 
         `authorized_key` is a line of `authorized_keys`. `backend` says whether the fault that is
-        about all backends is about this host.
+        about all backends is about this host, `faulty` whether those about one of them are.
         """
         self.name = name
         self.instance_id = instance_id
@@ -80,6 +82,7 @@ class LabHost:
         self._resolve = resolve
         self._password = password
         self._backend = backend
+        self.faulty = faulty
         self._programs = programs(apt=self.apt)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         root = folder / "root"
@@ -132,6 +135,7 @@ class LabHost:
             apt=self.apt,
             down=self._down,
             trouble=self._trouble,
+            now=self.now,
         )
         await self.reconcile()
 
@@ -206,18 +210,18 @@ class LabHost:
             return self.web_address if port == 80 else ("127.0.0.1", 1)
         return self._resolve(host, port)
 
+    def now(self) -> float:
+        """What the host takes for the time, in Unix seconds."""
+        return time.time() + (CLOCK_SKEW_S if self._faults.on("clock-skew") else 0)
+
     def _down(self) -> bool:
-        one = self.name == FAULTY and self._faults.on("backend-down")
+        one = self.faulty and self._faults.on("backend-down")
         return one or (self._backend and self._faults.on("all-backends-down"))
 
     def _trouble(self) -> Trouble:
-        if self.name != FAULTY:
+        if not self.faulty or not self._faults:
             return ""
-        if self._faults.on("backend-error"):
-            return "error"
-        if self._faults.on("backend-slow"):
-            return "slow"
-        return "hang" if self._faults.on("backend-hangs") else ""
+        return next((name for name in TROUBLES if self._faults.on(f"backend-{name}")), "")
 
     def _authorize(self, line: str) -> None:
         """Let the lab's key in, beside those that somebody has added."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from services.lab.hosts.connection import Connection
 from services.lab.hosts.filesystem import HostFiles
-from services.lab.hosts.pages import PageServer, Trouble
+from services.lab.hosts.pages import DEFAULT_PAGE, PageServer
 from services.lab.hosts.shell.programs.table import NGINX
 from services.lab.hosts.shell.programs.web import PID
+from services.lab.hosts.trouble import Trouble
 from services.lab.loopback import LoopbackPort
 from services.problem import Problem
 
@@ -26,20 +28,6 @@ _ERROR_LOG = "/var/log/nginx/error.log"
 
 _PATIENCE_S = 10.0
 """How long a command waits for the event loop to start or stop the server."""
-
-_DEFAULT_PAGE = """\
-<!DOCTYPE html>
-<html>
-<head>
-<title>Welcome to nginx!</title>
-</head>
-<body>
-<h1>Welcome to nginx!</h1>
-<p>If you see this page, the nginx web server is successfully installed and
-working. Further configuration is required.</p>
-</body>
-</html>
-"""
 
 
 class Nginx:
@@ -58,8 +46,12 @@ class Nginx:
         apt: bool,
         down: Callable[[], bool],
         trouble: Callable[[], Trouble],
+        now: Callable[[], float],
     ) -> None:
-        """`down` is a fault that keeps it from running whatever is asked; `trouble` others."""
+        """`down` is a fault that keeps it from running whatever is asked; `trouble` others.
+
+        `now` is the host's clock, in Unix seconds.
+        """
         self._files = files
         self._port = port
         self._loop = loop
@@ -67,8 +59,10 @@ class Nginx:
         self._root = "/var/www/html" if apt else "/usr/share/nginx/html"
         self._page = f"{self._root}/{'index.nginx-debian.html' if apt else 'index.html'}"
         self._pages = PageServer(
-            files, self._root, ("index.html", "index.htm", "index.nginx-debian.html"), _LOG, trouble
+            files, self._root, ("index.html", "index.htm", "index.nginx-debian.html"), _LOG, now
         )
+        self._trouble = trouble
+        self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._one = asyncio.Lock()
 
@@ -92,7 +86,7 @@ class Nginx:
         if not self._files.exists(_CONFIGURATION):
             write(_CONFIGURATION, self._configuration().encode())
         if not self._files.exists(f"{self._root}/index.html"):
-            write(self._page, _DEFAULT_PAGE.encode())
+            write(self._page, DEFAULT_PAGE)
         if not self._files.exists(_ERROR_LOG):
             write(_ERROR_LOG, b"", 0o640)
         write(_UNIT, b"[Unit]\nDescription=The nginx HTTP and reverse proxy server\n")
@@ -104,10 +98,7 @@ class Nginx:
         for path in (NGINX, _UNIT, _CONFIGURATION):
             if self._files.exists(path):
                 self._files.remove(path)
-        if (
-            self._files.exists(self._page)
-            and self._files.read(self._page) == _DEFAULT_PAGE.encode()
-        ):
+        if self._files.exists(self._page) and self._files.read(self._page) == DEFAULT_PAGE:
             self._files.remove(self._page)
 
     def enable(self, on: bool, /) -> None:
@@ -160,20 +151,27 @@ class Nginx:
                 listening = self._port.listen()
                 self._pages.open()
                 self._server = await self._loop.create_server(
-                    self._pages.connection, sock=listening, backlog=1024
+                    self._connection, sock=listening, backlog=1024
                 )
             else:
-                self._server.close()
-                self._server = None
-                self._pages.close()
+                self._stop_listening(self._server)
                 self._port.hold()
 
     async def close(self) -> None:
         """Stop listening; the host's files still say that it runs, so that it does next time."""
         if self._server is not None:
-            self._server.close()
-            self._server = None
-            self._pages.close()
+            self._stop_listening(self._server)
+
+    def _connection(self) -> Connection:
+        return Connection(self._pages, self._trouble, self._connections, self._loop)
+
+    def _stop_listening(self, server: asyncio.Server) -> None:
+        """Stop, and drop whoever is connected."""
+        server.close()
+        self._server = None
+        for connection in tuple(self._connections):
+            connection.close()
+        self._pages.close()
 
     def _in_loop(self) -> bool:
         """Reconcile, from a command's thread; false when that cannot be done."""

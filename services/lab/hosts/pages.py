@@ -1,11 +1,10 @@
-"""The HTTP server of a lab host: what nginx does with static pages, and no more.
+"""The pages of a lab host: what nginx answers from its document root, and no more.
 
 Runs in the lab's event loop. Files are read there too: they are small, local and cached.
 """
 
 from __future__ import annotations
 
-import asyncio
 import mimetypes
 import os
 import posixpath
@@ -16,18 +15,27 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
-from typing import Literal, cast
 from urllib.parse import unquote
 
 from services.lab.hosts.filesystem import HostFiles
+from services.lab.hosts.request_head import RequestHead
+from services.lab.hosts.trouble import Trouble
 
 SERVER = b"nginx/1.20.1"
 
-Trouble = Literal["", "error", "slow", "hang"]
-
-_SLOW_S = 1.0
-_MOST_HEAD = 32 << 10
-"""nginx's default: four buffers of 8 KiB for a request's head."""
+DEFAULT_PAGE = b"""\
+<!DOCTYPE html>
+<html>
+<head>
+<title>Welcome to nginx!</title>
+</head>
+<body>
+<h1>Welcome to nginx!</h1>
+<p>If you see this page, the nginx web server is successfully installed and
+working. Further configuration is required.</p>
+</body>
+</html>
+"""
 
 _MOST_CACHED = 1 << 20
 _METHODS = (b"GET", b"HEAD")
@@ -48,7 +56,7 @@ class _Page:
 
 
 class PageServer:
-    """Serves a document root of a host, and writes its access log: one line a request."""
+    """Answers from a document root of a host, and writes its access log: one line a request."""
 
     def __init__(
         self,
@@ -56,19 +64,19 @@ class PageServer:
         root: str,
         indexes: Sequence[str],
         log_path: str,
-        trouble: Callable[[], Trouble],
+        now: Callable[[], float],
     ) -> None:
+        """`now` is the host's clock, in Unix seconds."""
         self._files = files
         self._root = root
         self._indexes = indexes
         self._log_path = log_path
-        self._trouble = trouble
+        self._now = now
         self._log: int | None = None
         self._pages: dict[bytes, _Page] = {}
         self._second = 0
         self._date = b""
         self._log_date = b""
-        self.connections: set[_Connection] = set()
 
     def open(self) -> None:
         """Open the log. A log that cannot be written is no reason not to serve."""
@@ -79,53 +87,81 @@ class PageServer:
             self._log = None
 
     def close(self) -> None:
-        """Drop whoever is connected, and close the log."""
-        for connection in tuple(self.connections):
-            connection.close()
         if self._log is not None:
             os.close(self._log)
             self._log = None
 
-    def connection(self) -> asyncio.BaseProtocol:
-        """A protocol for one client."""
-        return _Connection(self, asyncio.get_running_loop())
+    def answer(self, request: RequestHead, trouble: Trouble = "") -> bytes:
+        """The whole response to a request, which is logged by this.
 
-    def trouble(self) -> Trouble:
-        return self._trouble()
+        Of the troubles those count that are about what is answered; another changes nothing.
+        """
+        status, headers, body = self._response(request, trouble)
+        sent = b"" if request.method == b"HEAD" else body
+        self.log(request, status, len(sent))
+        return self._head(status, headers, keep_alive=request.keep_alive) + sent
 
-    def answer(self, request: _Request, *, error: bool) -> bytes:
-        """The whole response to a request, which is logged by this."""
+    def announcement(self, length: int | None) -> bytes:
+        """The head of a page of `length` bytes that somebody else sends; None: till the end."""
+        length_is = b"" if length is None else b"Content-Length: %d\r\n" % length
+        return self._head(200, b"Content-Type: text/html\r\n" + length_is, keep_alive=False)
+
+    def page(self, request: RequestHead) -> bytes:
+        """The body of what is answered to a request."""
+        return self._found(request)[2]
+
+    def log(self, request: RequestHead, status: int, sent: int) -> None:
+        """Write a request's line; `sent` are the bytes of its body that went out."""
+        if self._log is None:
+            return
         self._tick()
-        status, headers, body = self._found(request) if not error else self._error(500)
-        kept = b"keep-alive" if request.keep_alive else b"close"
-        if self._log is not None:
-            line = b'127.0.0.1 - - [%s] "%s" %d %d "%s" "%s"\n' % (
-                self._log_date,
-                request.line,
-                status,
-                0 if request.method == b"HEAD" else len(body),
-                request.referer or b"-",
-                request.agent or b"-",
-            )
-            os.write(self._log, line)
-        head = b"HTTP/1.1 %d %s\r\nServer: %s\r\nDate: %s\r\n%sConnection: %s\r\n\r\n" % (
+        line = b'127.0.0.1 - - [%s] "%s" %d %d "%s" "%s"\n' % (
+            self._log_date,
+            request.line,
+            status,
+            sent,
+            request.referer or b"-",
+            request.agent or b"-",
+        )
+        os.write(self._log, line)
+
+    def _response(self, request: RequestHead, trouble: Trouble) -> tuple[int, bytes, bytes]:
+        if request.bad or not trouble:
+            return self._found(request)
+        match trouble:
+            case "error":
+                return self._error(500)
+            case "redirects":
+                host = request.host.partition(b":")[0] or b"localhost"
+                return self._error(301, b"Location: https://%s%s\r\n" % (host, request.target))
+            case "empty":
+                return 200, b"Content-Type: text/html\r\nContent-Length: 0\r\n", b""
+            case "another-page":
+                if request.target.partition(b"?")[0] not in (b"/", b"/index.html"):
+                    return self._error(404)
+                length = b"Content-Length: %d\r\n" % len(DEFAULT_PAGE)
+                return 200, b"Content-Type: text/html\r\n" + length, DEFAULT_PAGE
+        return self._found(request)
+
+    def _head(self, status: int, headers: bytes, *, keep_alive: bool) -> bytes:
+        self._tick()
+        return b"HTTP/1.1 %d %s\r\nServer: %s\r\nDate: %s\r\n%sConnection: %s\r\n\r\n" % (
             status,
             _REASONS[status],
             SERVER,
             self._date,
             headers,
-            kept,
+            b"keep-alive" if keep_alive else b"close",
         )
-        return head if request.method == b"HEAD" else head + body
 
     def _tick(self) -> None:
-        now = int(time.time())
+        now = int(self._now())
         if now != self._second:
             self._second = now
             self._date = formatdate(now, usegmt=True).encode()
             self._log_date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)).encode()
 
-    def _found(self, request: _Request) -> tuple[int, bytes, bytes]:
+    def _found(self, request: RequestHead) -> tuple[int, bytes, bytes]:
         if request.bad:
             return self._error(400)
         if request.method not in _METHODS:
@@ -209,132 +245,3 @@ def _climbs(path: str) -> bool:
 
 def _is_plain(place: str) -> bool:
     return "/." not in place and "//" not in place
-
-
-class _Request:
-    """A request's head, as far as it matters here."""
-
-    __slots__ = ("agent", "bad", "keep_alive", "length", "line", "method", "referer", "target")
-
-    def __init__(self, head: bytes) -> None:
-        self.agent = self.referer = b""
-        self.length = 0
-        lines = head.split(b"\r\n")
-        self.line = lines[0]
-        parts = self.line.split(b" ")
-        self.method = parts[0]
-        self.target = parts[1] if len(parts) > 1 else b""
-        version = parts[2] if len(parts) == 3 else b""
-        self.bad = version not in (b"HTTP/1.1", b"HTTP/1.0")
-        self.keep_alive = version == b"HTTP/1.1"
-        has_host = False
-        for line in lines[1:]:
-            name, _, value = line.partition(b":")
-            match name.lower():
-                case b"host":
-                    has_host = True
-                case b"connection":
-                    lowered = value.lower()
-                    if b"close" in lowered:
-                        self.keep_alive = False
-                    elif b"keep-alive" in lowered:
-                        self.keep_alive = True
-                case b"user-agent":
-                    self.agent = value.strip()
-                case b"referer":
-                    self.referer = value.strip()
-                case b"content-length":
-                    stripped = value.strip()
-                    self.bad = self.bad or not stripped.isdigit()
-                    self.length = int(stripped) if stripped.isdigit() else 0
-                case b"transfer-encoding":
-                    # Nothing here takes a body; after one of unknown length the connection ends.
-                    self.keep_alive = False
-        if version == b"HTTP/1.1" and not has_host:
-            self.bad = True
-        if self.bad:
-            self.keep_alive = False
-
-
-class _Connection(asyncio.Protocol):
-    def __init__(self, server: PageServer, loop: asyncio.AbstractEventLoop) -> None:
-        self._server = server
-        self._loop = loop
-        self._transport: asyncio.Transport | None = None
-        self._buffer = b""
-        self._skip = 0
-        """Bytes of a request's body still to come, which nobody wants."""
-        self._waiting: asyncio.TimerHandle | None = None
-        self._held = False
-        self._ended = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._server.connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        self._server.connections.discard(self)
-        if self._waiting is not None:
-            self._waiting.cancel()
-
-    def eof_received(self) -> bool:
-        # What is owed is still answered; after that the connection ends.
-        self._ended = True
-        return self._held
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        if self._skip:
-            taken = min(self._skip, len(data))
-            self._skip -= taken
-            data = data[taken:]
-        self._buffer = self._buffer + data if self._buffer else data
-        if not self._held:
-            self._proceed()
-
-    def _proceed(self) -> None:
-        while self._transport is not None and self._buffer:
-            if self._buffer[0] in b"\r\n":
-                self._buffer = self._buffer.lstrip(b"\r\n")
-                continue
-            end = self._buffer.find(b"\r\n\r\n")
-            if end < 0:
-                # A TLS greeting, a PROXY header: whatever is no method gets an answer at once.
-                if len(self._buffer) > _MOST_HEAD or not self._buffer[:1].isalpha():
-                    self._respond(_Request(b""))
-                return
-            request = _Request(self._buffer[:end])
-            rest = self._buffer[end + 4 :]
-            self._skip = max(0, request.length - len(rest))
-            self._buffer = rest[request.length :]
-            match self._server.trouble():
-                case "slow":
-                    self._held = True
-                    self._waiting = self._loop.call_later(_SLOW_S, self._respond_late, request)
-                    return
-                case "hang":
-                    self._held = True
-                    return
-                case trouble:
-                    self._respond(request, error=trouble == "error")
-
-    def _respond_late(self, request: _Request) -> None:
-        self._held, self._waiting = False, None
-        self._respond(request)
-        if self._ended:
-            self.close()
-        else:
-            self._proceed()
-
-    def _respond(self, request: _Request, *, error: bool = False) -> None:
-        if self._transport is None:
-            return
-        self._transport.write(self._server.answer(request, error=error))
-        if not request.keep_alive:
-            self._buffer = b""
-            self._transport.close()
-            self._transport = None

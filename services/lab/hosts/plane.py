@@ -48,6 +48,8 @@ class HostPlane:
         self._following: set[asyncio.Task[None]] = set()
         self.private_key_file = key_file(folder / "id_ed25519")
         authorized = public_line(self.private_key_file, "nlb-mtls-lab")
+        # The faults about one backend strike the second, or the only one.
+        faulty = [spec.name for spec in specs if spec.backend][:2][-1:]
         self.hosts: Mapping[str, LabHost] = {
             spec.name: LabHost(
                 spec.name,
@@ -59,6 +61,7 @@ class HostPlane:
                 password=password,
                 system=spec.system,
                 backend=spec.backend,
+                faulty=spec.name in faulty,
             )
             for spec in specs
         }

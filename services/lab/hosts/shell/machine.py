@@ -48,6 +48,10 @@ class Machine(Protocol):
         """Whether packages are installed with apt rather than yum."""
         ...
 
+    def now(self) -> float:
+        """What the host's clock says, in Unix seconds."""
+        ...
+
     def resolve(self, host: str, port: int, /) -> tuple[str, int] | None:
         """The real address behind a name or address and port; None for an unknown name."""
         ...

@@ -65,7 +65,7 @@ def date(process: Process, arguments: list[str]) -> int:
     options, formats = gnu_getopt(arguments, "ud:R", ["utc", "date="])
     chosen = dict(options)
     wanted = chosen.get("-d", chosen.get("--date", "now"))
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(process.machine.now(), UTC)
     if wanted.startswith("@") and wanted[1:].isdigit():
         now = datetime.fromtimestamp(int(wanted[1:]), UTC)
     elif wanted != "now":
