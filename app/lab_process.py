@@ -65,6 +65,8 @@ class Lab:
     answers: Path
     connect: Mapping[str, str]
     """A listener's port, and the `HOST:PORT` where the balancer really listens for it."""
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What the lab's DNS knows: names, and the addresses that each stands for."""
 
     @classmethod
     def described(cls, line: Mapping[str, Any]) -> Lab:
@@ -74,6 +76,7 @@ class Lab:
             key_secret=line["access_key_secret"],
             answers=Path(line["answers"]),
             connect=dict(line["connect"]),
+            names=dict(line.get("names", {})),
         )
 
 

@@ -24,7 +24,7 @@ from services.session.model import Session
 from services.session.store import Sessions, Store
 from services.steps import all as all_steps
 from services.walk import Walk
-from services.world import Locate, Place, World
+from services.world import Locate, Lookup, Place, World
 
 if TYPE_CHECKING:
     from services.cloud.api import Call
@@ -215,6 +215,7 @@ class Wiring:
             connect=self._connect(lab.api, keys, emit),
             hosts=SshHosts(ask, KnownHosts(self.home / "known_hosts")),
             locate=_in_lab(lab),
+            lookup=_names_of(lab),
         )
 
     @staticmethod
@@ -257,6 +258,18 @@ def _in_lab(lab: Lab) -> Locate:
         return [(host.strip("[]"), int(really))]
 
     return locate
+
+
+def _names_of(lab: Lab) -> Lookup:
+    """The lab's DNS, asked anew each time: a fault may have changed it."""
+
+    def lookup(name: str) -> Sequence[str]:
+        now = lab_process.running(lab.api)
+        if now is None:
+            raise OSError(f"the lab at {lab.api} does not answer")
+        return now.names.get(name.lower().rstrip("."), ())
+
+    return lookup
 
 
 def _command(call: Call) -> dict[str, object]:

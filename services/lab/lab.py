@@ -19,12 +19,19 @@ from services.lab.balancer.listener import Authority, Listener, Target
 from services.lab.faults import Faults
 from services.lab.hosts.plane import HostPlane, HostSpec
 from services.lab.scenario import Scenario
+from services.lab.state.account import Account
+from services.lab.state.admission import admits, with_port_closed, with_rules_back
 from services.lab.state.cloud import CloudState, ListenerView
 from services.problem import Problem
 
 _CLOSED = ("127.0.0.1", 1)
 """An address where nobody listens: a port of the simulated network that is closed."""
 
+_WEB = 80
+"""The only port that the hosts serve to others, but for SSH."""
+
+_ELSEWHERE = "203.0.113.99"
+"""Somebody else's address, for the domain that does not point to the balancer."""
 
 _LEAVING_S = 6
 """How long a lab whose parent was killed may still be on its way out."""
@@ -65,9 +72,11 @@ class Lab:
         Raises Problem `lab.api-port-taken`, and those of the balancer and the hosts.
         """
         await self.hosts.start()
-        await self._balance()
+        await self._obey_faults()
         following = asyncio.create_task(self._follow())
-        application = make_application(self.state, self.faults, self.describe)
+        application = make_application(
+            self.state, self.faults, self.describe, switched=self._obey_faults
+        )
         try:
             async with _api(application, port, _ports(self._directory).get(0)) as found:
                 self._api = f"http://127.0.0.1:{found}"
@@ -120,12 +129,36 @@ class Lab:
                 str(port): f"{address[0]}:{address[1]}"
                 for port, address in self.balancer.addresses.items()
             },
+            "names": self._names(),
             "faults": list(self.faults),
             "answers": str(self._directory / "answers.toml"),
             "ssh_config": str(self._directory / "ssh_config"),
         }
 
     # between the rooms
+
+    async def _obey_faults(self) -> None:
+        """Have cloud, hosts and balancer be as the faults say, and be so when this returns."""
+        closed = self.faults.on("security-group-closed")
+
+        def change(account: Account, now: float) -> tuple[None, Account]:
+            if closed == (account.revoked is not None):
+                return None, account
+            return None, with_port_closed(account, _WEB) if closed else with_rules_back(account)
+
+        await self.state.transact(change)
+        await self.hosts.reconcile()
+        await self._balance()
+
+    def _names(self) -> Mapping[str, Sequence[str]]:
+        """What the DNS says: the names that it knows, and their addresses."""
+        balancer = [zone.public_address for zone in self._scenario.zones]
+        names: dict[str, Sequence[str]] = {self._scenario.dns_name: balancer}
+        if self.faults.on("name-points-elsewhere"):
+            names[self._scenario.domain] = [_ELSEWHERE]
+        elif not self.faults.on("name-not-resolving"):
+            names[self._scenario.domain] = balancer
+        return names
 
     def _changed(self) -> None:
         self._stale.set()
@@ -153,6 +186,9 @@ class Lab:
         return view.running and ours and view.protocol == "TCPSSL"
 
     def _listener(self, view: ListenerView) -> Listener:
+        account = self.state.account
+        zones = account.load_balancers[view.load_balancer_id].zones
+        sources = [address for zone in zones for address in zone.local_addresses]
         return Listener(
             port=view.port,
             certificate_pem=view.certificate_pem,
@@ -162,7 +198,13 @@ class Lab:
             tls_versions=view.security_policy.tls_versions,
             ciphers=view.security_policy.ciphers,
             targets=tuple(
-                Target(server_id, *self._backend(server_id, port), weight)
+                Target(
+                    server_id,
+                    *self._backend(server_id, port),
+                    weight,
+                    check=self._checked(server_id, view.health_check.port or port),
+                    admitted=admits(account, server_id, port, sources),
+                )
                 for server_id, port, weight in view.backends
             ),
             idle_timeout_s=view.idle_timeout_s,
@@ -172,9 +214,15 @@ class Lab:
 
     def _backend(self, server_id: str, port: int) -> tuple[str, int]:
         try:
-            return self.hosts.host(server_id).web_address if port == 80 else _CLOSED
+            return self.hosts.host(server_id).web_address if port == _WEB else _CLOSED
         except KeyError:
             return _CLOSED
+
+    def _checked(self, server_id: str, port: int) -> tuple[str, int]:
+        """Where a server's health is checked."""
+        if self.faults.on("health-check-fails") and self.hosts.is_faulty(server_id):
+            return _CLOSED
+        return self._backend(server_id, port)
 
     def _health(self, listener_id: str) -> Mapping[str, tuple[str, str]]:
         for view in self.state.listeners():
@@ -197,7 +245,8 @@ class Lab:
         """The simulated network's names and addresses, as its own hosts see them."""
         scenario = self._scenario
         name = host.lower().rstrip(".")
-        balancer = {scenario.domain, scenario.dns_name}
+        name = next(iter(self._names().get(name, ())), name)
+        balancer = set()
         for zone in scenario.zones:
             balancer |= {zone.public_address, zone.private_address}
         if name in balancer:
@@ -205,8 +254,8 @@ class Lab:
         for each in scenario.hosts:
             if name in (each.name.lower(), each.private_address, each.public_address):
                 there = self.hosts.hosts[each.name]
-                return {80: there.web_address, 22: there.ssh_address}.get(port, _CLOSED)
-        return None
+                return {_WEB: there.web_address, 22: there.ssh_address}.get(port, _CLOSED)
+        return _CLOSED if name == _ELSEWHERE else None
 
     def _keep_ports(self, api: int) -> None:
         """Note the loopback ports (the API's under 0), so that the next start takes the same."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
+import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,6 +89,42 @@ def test_a_lab_is_started_used_and_stopped(tmp_path: Path) -> None:
         session = walk.session.id
     assert not note.exists()
     assert [each.id for each in wiring.sessions() if not isinstance(each, tuple)] == [session]
+
+
+def test_names_are_looked_up_in_the_labs_own_dns(tmp_path: Path) -> None:
+    wiring = Wiring(tmp_path / "home", {}, LabSettings(faults=("name-points-elsewhere",)))
+    with wiring.new("lab", heard, reveal, refuse) as walk:
+        lookup, locate = world(walk).lookup, world(walk).locate
+        api = lab_process.Lab.described(
+            json.loads((tmp_path / "home" / "lab" / walk.session.id / "running.json").read_bytes())
+        ).api
+        balancer = next(iter(set(names(api)) - {"www.example.com"}))
+        assert lookup("nowhere.example.com") == ()
+        assert lookup("WWW.example.com.") == ["203.0.113.99"]
+        assert lookup(balancer) == ["203.0.113.1", "203.0.113.2"]
+        switch(api, "DELETE", "name-points-elsewhere")
+        assert lookup("www.example.com") == lookup(balancer)
+        switch(api, "PUT", "name-not-resolving")
+        assert lookup("www.example.com") == ()
+        # The balancer is where it was, whatever the domain's owner has done.
+        assert locate(balancer, 443) == locate("www.example.com", 443)
+    with pytest.raises(OSError, match="does not answer"):
+        lookup("www.example.com")
+
+
+def names(api: str) -> Mapping[str, Sequence[str]]:
+    found = lab_process.running(api)
+    assert found is not None
+    return found.names
+
+
+def switch(api: str, method: str, fault: str) -> None:
+    connection = http.client.HTTPConnection(api.removeprefix("http://"), timeout=10)
+    try:
+        connection.request(method, f"/_lab/faults/{fault}")
+        assert connection.getresponse().status == 200
+    finally:
+        connection.close()
 
 
 def test_looking_shares_the_lab_that_runs(tmp_path: Path) -> None:

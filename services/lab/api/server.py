@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from services.lab.api.ecs.commands import CloudAssistant
 from services.lab.api.gateway import Gateway
 from services.lab.api.signature import Received
+from services.lab.clock import shown_time
 from services.lab.faults import FAULTS, Faults
 from services.lab.state.cloud import CloudState
 
@@ -35,17 +37,24 @@ def make_application(
     faults: Faults,
     describe: Callable[[], Mapping[str, Any]],
     extra_routes: Iterable[web.AbstractRouteDef] = (),
+    switched: Callable[[], Awaitable[None]] | None = None,
 ) -> web.Application:
-    """The whole API at `/`, and `describe()` at `/_lab`, where faults are switched as well."""
+    """The whole API at `/`, and `describe()` at `/_lab`, where faults are switched as well.
+
+    `switched` is awaited after a fault was switched: only when all has followed, it is answered.
+    """
     from aiohttp import web
 
     gateway = Gateway(state, faults)
 
     async def answer(request: web.Request) -> web.Response:
         reply = await gateway.answer(await _received(request))
+        headers = {**reply.headers, "Date": formatdate(shown_time(faults), usegmt=True)}
         if isinstance(reply.body, str):
-            return web.Response(status=reply.status, text=reply.body, content_type="text/html")
-        return _json(reply.body, reply.status, reply.headers)
+            return web.Response(
+                status=reply.status, text=reply.body, content_type="text/html", headers=headers
+            )
+        return _json(reply.body, reply.status, headers)
 
     async def lab(_: web.Request) -> web.Response:
         return _json(describe())
@@ -55,6 +64,8 @@ def make_application(
         if name not in FAULTS:
             return _json({"error": "unknown fault", "faults": sorted(FAULTS)}, 404)
         (faults.add if request.method == "PUT" else faults.discard)(name)
+        if switched is not None:
+            await switched()
         return _json({"faults": list(faults)})
 
     async def assist(_: web.Application) -> AsyncIterator[None]:

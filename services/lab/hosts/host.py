@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.lab.clock import shown_time
 from services.lab.faults import Faults
 from services.lab.hosts import session
 from services.lab.hosts.filesystem import HostFiles
@@ -26,9 +26,6 @@ from services.stop import Stop
 if TYPE_CHECKING:
     from services.lab.hosts.shell.interpreter import Shell
     from services.lab.hosts.ssh import SshServer
-
-CLOCK_SKEW_S = 3600
-"""By how much the clocks of hosts and cloud are ahead with `clock-skew`."""
 
 _AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 _LOCAL = frozenset(["localhost", "127.0.0.1", "::1", "0.0.0.0"])
@@ -212,7 +209,7 @@ class LabHost:
 
     def now(self) -> float:
         """What the host takes for the time, in Unix seconds."""
-        return time.time() + (CLOCK_SKEW_S if self._faults.on("clock-skew") else 0)
+        return shown_time(self._faults)
 
     def _down(self) -> bool:
         one = self.faulty and self._faults.on("backend-down")

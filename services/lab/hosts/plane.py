@@ -89,6 +89,10 @@ class HostPlane:
                 return host
         raise KeyError(instance_id)
 
+    def is_faulty(self, instance_id: str) -> bool:
+        """Whether the faults about one backend are about this one."""
+        return any(host.faulty for host in self.hosts.values() if host.instance_id == instance_id)
+
     def write_ssh_config(self, path: Path) -> None:
         """Write a configuration for `ssh -F`, by which the hosts are known by their names.
 

@@ -374,6 +374,8 @@ class Account:
     issued: Mapping[str, IssuedCertificate] = field(default_factory=dict)
     instances: Mapping[str, Instance] = field(default_factory=dict)
     security_groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
+    revoked: Mapping[str, tuple[Rule, ...]] | None = None
+    """Rules by security group that are away while a fault is on; None while it is off."""
     invocations: Mapping[str, Invocation] = field(default_factory=dict)
     tokens: Mapping[str, Remembered] = field(default_factory=dict)
     next_number: int = 10_741_304

@@ -1,4 +1,4 @@
-"""Security groups: their rules told, added, removed. (The lab's packets do not obey them.)"""
+"""Security groups: their rules told, added, removed."""
 
 from __future__ import annotations
 
