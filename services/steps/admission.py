@@ -28,7 +28,7 @@ def _matches(rule: IngressRule, port: int, source: str) -> bool:
     if low != "-1" and not int(low) <= port <= int(high or low):
         return False
     try:
-        network = ipaddress.ip_network(rule.source_cidr or "0.0.0.0/0", strict=False)
+        network = ipaddress.ip_network(rule.source_cidr, strict=False)
     except ValueError:
-        return False  # a prefix list or another group: not an address of the balancer's
+        return False  # none, for another group or a prefix list: no address of the balancer's
     return ipaddress.ip_address(source) in network

@@ -23,6 +23,7 @@ SOURCE = "192.168.1.251"
         ([IngressRule("TCP", "1/100", f"{SOURCE}/32")], True),
         ([IngressRule("TCP", "80/80", "10.0.0.0/8")], False),
         ([IngressRule("TCP", "80/80", "pl-prefixlist")], False),
+        ([IngressRule("TCP", "80/80", "")], False),
         (
             [
                 IngressRule("TCP", "80/80", "0.0.0.0/0", "Accept", 2),
