@@ -26,18 +26,28 @@ _DEBIAN_ROOT = "/var/www/html"
 _BACKUP = "index.html.nlb-mtls-backup"
 _UNFINISHED = ".index.html.nlb-mtls-unfinished"
 
-_TRIES = 20
+_TRIES = 10
 """How often to look, a second apart, whether nginx answers with the page."""
+
+_PATIENCE_S = 10
+"""After how long not to look again, where each look takes long."""
 
 _SHOWN_BYTES = 4096
 
 _SHA256 = re.compile(r"[0-9a-f]{64}|")
 
+# A web server may never answer, or never end: five seconds and 64 KiB are enough for a page.
 _FETCH = """\
 no_proxy=127.0.0.1; export no_proxy
 fetch() {
   if command -v curl >/dev/null 2>&1; then curl -s --max-time 5 http://127.0.0.1/
-  else wget -q -O - -T 5 http://127.0.0.1/; fi
+  else timeout 5 wget -q -O - http://127.0.0.1/; fi 2>/dev/null | head -c 65536
+}"""
+
+_EXPLAIN = """\
+explain() {
+  if command -v curl >/dev/null 2>&1; then curl -s -S -i --max-time 2 http://127.0.0.1/
+  else timeout 2 wget -S -O - http://127.0.0.1/; fi 2>&1 | head -c 400 >&2
 }"""
 
 _INSTALLED = "command -v nginx >/dev/null 2>&1"
@@ -193,13 +203,15 @@ def look_at_web_host(document_root: str | None = None) -> str:
 {flag("index", '[ -f "$root/index.html" ]')}
 [ -f "$root/index.html" ] && tell "index.sha256=$(sha256 < "$root/index.html")"
 {flag("backup", _BACKED_UP)}
-if fetch >/dev/null 2>&1; then
+served=$(fetch; echo .)  # the dot keeps the newlines at the end
+served=${{served%.}}
+if [ -n "$served" ]; then
   tell served=yes
-  tell "served.sha256=$(fetch | sha256)"
+  tell "served.sha256=$(printf %s "$served" | sha256)"
 else tell served=no
 fi
 {text("index", f'[ -f "$root/index.html" ] && head -c {_SHOWN_BYTES} "$root/index.html"')}
-{text("served", f"fetch 2>/dev/null | head -c {_SHOWN_BYTES}")}""")
+{text("served", f'printf %s "$served" | head -c {_SHOWN_BYTES}')}""")
 
 
 def web_host(host: Host, ran: Ran) -> WebHost:
@@ -221,11 +233,12 @@ def install_web_page(page_text: str, document_root: str | None = None) -> str:
 
     Another page that is there is put aside as `index.html.nlb-mtls-backup`, a link as a link; if
     something has been put aside already, nothing is overwritten and the script fails. Looks for
-    the answer 20 times, a second apart.
+    the answer for 10 seconds; what comes instead is the evidence.
     """
     wanted = sha256_of(page_text)
     return script(f"""\
 {_FETCH}
+{_EXPLAIN}
 if ! {_INSTALLED}; then
 {_INSTALL}
   {_INSTALLED} || fail install
@@ -256,9 +269,13 @@ if ! {_ACTIVE}; then
   systemctl start nginx >&2 || {{ systemctl status nginx --no-pager -l >&2; fail start; }}
   tell did=start
 fi
+begun=$(date +%s)
 for try in {" ".join(str(number) for number in range(1, _TRIES + 1))}; do
-  [ "$(fetch 2>/dev/null | sha256)" = {wanted} ] && break
-  [ "$try" = {_TRIES} ] && fail answer
+  [ "$(fetch | sha256)" = {wanted} ] && break
+  if [ "$try" = {_TRIES} ] || [ $(($(date +%s) - begun)) -ge {_PATIENCE_S} ]; then
+    explain
+    fail answer
+  fi
   sleep 1
 done""")
 

@@ -78,6 +78,7 @@ def lab_host(folder: Path, key: Path, system: System) -> Iterator[There]:
             resolve=lambda name, port: None,
             authorized_key=public_line(key),
             system=system,
+            faulty=True,
         )
         await made.start()
         return made
@@ -149,6 +150,34 @@ def test_page_of_somebodys_comes_back(there: There, hosts: Make) -> None:
     undo = remove_web_page(PAGE, before.state())
     assert removed_web_page(host, reach.run(host, undo, Stop())).page is Undone.RESTORED
     assert looked(reach, host) == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "evidence"),
+    [
+        ("backend-empty", "Content-Length: 0"),
+        ("backend-floods", "without an end"),
+        ("backend-garbage", "HTTP/0.9"),
+        ("backend-hangs", "timed out"),
+        ("backend-redirects", "Location: https://127.0.0.1/"),
+    ],
+)
+def test_server_that_does_not_show_the_page_is_a_problem_with_what_came_instead(
+    there: There, hosts: Make, fault: str, evidence: str
+) -> None:
+    reach, host = hosts(), there.host
+    there.faults.add(fault)
+    hurried = (
+        install_web_page(PAGE)
+        .replace("sleep 1", ":")
+        .replace("--max-time 5", "--max-time 0.1")
+        .replace("--max-time 2", "--max-time 0.1")
+    )
+    with problem("web-not-answering", host=host) as raised:
+        installed_web_page(host, PAGE, reach.run(host, hurried, Stop()))
+    assert evidence in raised.evidence
+    looking = look_at_web_host().replace("--max-time 5", "--max-time 0.1")
+    assert not web_host(host, reach.run(host, looking, Stop())).serves(PAGE)
 
 
 def test_clients_files_are_placed_and_taken_back(there: There, hosts: Make) -> None:

@@ -50,7 +50,7 @@ HOST = Host("ECS01", "192.0.2.1")
 PAGE = 'Hello World ! It\'s "ECS01" at $HOME; 100 % \\n `id` — 你好\n'
 DEFAULT = "Welcome to nginx!"
 SHELLS = ("dash", "bash")
-TOOLS = "basename cat chmod head ln mkdir mv rm rmdir sh sha256sum touch"
+TOOLS = "basename cat chmod date head ln mkdir mv rm rmdir sh sha256sum touch"
 
 # One stand-in for all: a file there is the state.
 STAND_IN = """\
@@ -285,7 +285,7 @@ def test_undo_with_nothing_known_of_before_takes_no_program_away(machine: Machin
     [
         (["offline"], "web-not-installed", "no mirror"),
         (["broken"], "web-not-started", "port 80 is taken"),
-        (["elsewhere"], "web-not-answering", ""),
+        (["elsewhere"], "web-not-answering", "elsewhere"),
     ],
 )
 def test_what_goes_wrong_on_the_host(
