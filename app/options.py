@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("en", "ja", "zh")
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
+EXPORTS = ("report",)
 
 
 class Options(argparse.Namespace):
@@ -54,6 +55,9 @@ class Options(argparse.Namespace):
 
     file: Sequence[str] = ()
     password_stdin: bool = False
+
+    what: str = ""
+    output: str | None = None
 
 
 class Usage(Exception):
@@ -205,6 +209,15 @@ def _inspect(parser: _Parser) -> None:
     _json(parser)
 
 
+def _export(parser: _Parser) -> None:
+    parser.add_argument("what", choices=EXPORTS, metavar="WHAT", help=say("app.option.what"))
+    _session(parser)
+    folder = say("app.option.output")
+    output = parser.add_argument("-o", "--output", metavar="DIR", help=folder)
+    _completed(output, "directory")
+    _json(parser)
+
+
 def _cleanup(parser: _Parser) -> None:
     _session(parser)
     parser.add_argument("--yes", action="store_true", help=say("app.option.yes-cleanup"))
@@ -262,6 +275,7 @@ COMMANDS: Mapping[str, Callable[[_Parser], None]] = {
     "status": _status,
     "verify": _verify,
     "inspect": _inspect,
+    "export": _export,
     "cleanup": _cleanup,
 }
 

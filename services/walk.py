@@ -459,6 +459,10 @@ class Walk:
 
     # undo
 
+    def deeds(self) -> tuple[tuple[Deed, Action], ...]:
+        """What was done, oldest first, each with the action that did it."""
+        return tuple((deed, self._revive(deed)) for deed in self.session.deeds)
+
     def removals(self, step: Step | None = None) -> tuple[Line, ...]:
         """What `undo` would remove, newest first: of one step, or of the whole session."""
         return tuple(

@@ -1,0 +1,291 @@
+"""The proof on a report's page: who answered, who was refused, how fast, and what is wrong."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+
+from services.handover.content import Announced, Cause, Share, Stranger, Verification
+from services.handover.html.blocks import (
+    Column,
+    Mood,
+    code,
+    facts,
+    mark,
+    milliseconds,
+    number,
+    paragraph,
+    percent,
+    section,
+    subsection,
+    table,
+)
+from services.handover.html.markup import Inner, Markup, element
+from services.probe.observations import NORMAL
+from services.text import knows, say
+
+
+def diagnosis(causes: Sequence[Cause]) -> Markup | None:
+    """What is wrong, the most probable cause first; None where nothing is."""
+    if not causes:
+        return None
+    return section("diagnosis", element("ol", [_cause(each) for each in causes], class_="causes"))
+
+
+def _cause(cause: Cause) -> Markup:
+    mood: Mood = "bad" if cause.severity == "error" else "warning"
+    return element(
+        "li",
+        paragraph([mark(mood, say(f"handover.severity.{cause.severity}")), " ", cause.cause]),
+        paragraph([element("strong", say("handover.remedy")), " ", cause.remedy]),
+        paragraph(
+            [code(cause.code), " · ", cause.confidence, " · ", cause.evidence], class_="aside"
+        ),
+        class_=mood,
+    )
+
+
+def proof(found: Verification, picture: bytes | None) -> Markup:
+    """All that the last verification measured. `picture` is an SVG of the live screen."""
+    return section(
+        "proof",
+        _figures(found),
+        subsection("backends", _backends(found.backends, found.ok)) if found.backends else None,
+        subsection("strangers", _strangers(found.strangers)) if found.strangers else None,
+        subsection("latency", _latency(found)) if found.latency_ms else None,
+        subsection("outcomes", _outcomes(found)),
+        subsection("addresses", _addresses(found)) if found.addresses else None,
+        subsection("health", _health(found)) if found.health else None,
+        subsection("tls", _tls(found)),
+        subsection("live", _picture(picture, found)) if picture else None,
+    )
+
+
+def _figures(found: Verification) -> Markup:
+    rate = found.requests_per_second
+    shown = [
+        ("requests", number(found.requests)),
+        ("answered", number(found.ok)),
+        ("failed", number(found.failed)),
+        ("p50", f"{milliseconds(found.latency_ms.get('p50'))} ms"),
+        ("p99", f"{milliseconds(found.latency_ms.get('p99'))} ms"),
+        ("rate", "–" if rate is None else number(rate)),
+    ]
+    figures = [
+        element("div", element("dt", say(f"handover.figure.{key}")), element("dd", value))
+        for key, value in shown
+    ]
+    return element("dl", figures, class_="figures")
+
+
+def _backends(shares: Sequence[Share], ok: int) -> Markup:
+    rows = [
+        (
+            share.backend,
+            number(share.count),
+            percent(share.share),
+            _bar(share),
+            percent(share.expected),
+            f"{percent(share.low)} – {percent(share.high)}",
+            _judged(share),
+            milliseconds(share.mean_ms),
+            _counts(share.failures) or "–",
+        )
+        for share in shares
+    ]
+    columns = (
+        Column("backend"),
+        Column("answers", number=True),
+        Column("share", number=True),
+        Column("bar"),
+        Column("expected", number=True),
+        Column("interval", number=True),
+        Column("chance"),
+        Column("mean", number=True),
+        Column("failures"),
+    )
+    known = [
+        place
+        for place, column in enumerate(columns)
+        if (column.key != "mean" or any(share.mean_ms is not None for share in shares))
+        and (column.key != "failures" or any(share.failures for share in shares))
+    ]
+    return join_notes(
+        table(
+            say("handover.caption.backends", ok=number(ok)),
+            [columns[place] for place in known],
+            [[row[place] for place in known] for row in rows],
+        ),
+        say("handover.note.interval"),
+    )
+
+
+def join_notes(block: Markup, note: str) -> Markup:
+    """A block with a remark under it."""
+    return Markup(block + paragraph(note, class_="aside"))
+
+
+def _bar(share: Share) -> Markup:
+    """The share as a bar, with a line where it is expected; the numbers are beside it."""
+    marks: list[Markup] = [element("rect", width=f"{share.share * 100:.2f}", height=10)]
+    if share.expected is not None:
+        at = f"{share.expected * 100:.2f}"
+        marks.append(element("line", x1=at, x2=at, y1=0, y2=10))
+    return element(
+        "svg",
+        marks,
+        class_="bar",
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+    )
+
+
+def _judged(share: Share) -> Inner:
+    if share.within_chance is None:
+        return mark("unknown", say("handover.chance.unknown"))
+    if share.within_chance:
+        return mark("good", say("handover.chance.within"))
+    return mark("warning", say("handover.chance.beyond"))
+
+
+def _strangers(strangers: Sequence[Stranger]) -> Markup:
+    return table(
+        say("handover.caption.strangers"),
+        (Column("stranger"), Column("fared"), Column("evidence")),
+        [
+            (stranger.title, _fared(stranger), stranger.untried or stranger.evidence or "–")
+            for stranger in strangers
+        ],
+    )
+
+
+def _fared(stranger: Stranger) -> Markup:
+    if stranger.untried:
+        return mark("unknown", say("handover.fared.untried"))
+    if stranger.refused is None:
+        return mark("unknown", say("handover.fared.unproven"))
+    if stranger.refused:
+        return mark("good", say("handover.fared.refused"))
+    return mark("bad", say("handover.fared.let-in"))
+
+
+def _latency(found: Verification) -> Markup:
+    phases = {"whole": found.latency_ms, **found.phases_ms}
+    names = sorted({name for each in phases.values() for name in each}, key=_percentile)
+    return table(
+        say("handover.caption.latency"),
+        (Column("phase"), *(Column(f"percentile-{name}", number=True) for name in names)),
+        [
+            (_phase(phase), *(milliseconds(values.get(name)) for name in names))
+            for phase, values in phases.items()
+        ],
+    )
+
+
+def _percentile(name: str) -> tuple[float, str]:
+    digits = name.removeprefix("p")
+    return (float(digits) if digits.replace(".", "", 1).isdigit() else 100.0, name)
+
+
+def _phase(name: str) -> str:
+    key = f"handover.phase.{name.replace('_', '-')}"
+    return say(key) if knows(key) else name
+
+
+def _outcomes(found: Verification) -> Markup:
+    return table(
+        say("handover.caption.outcomes"),
+        (Column("outcome"), Column("requests", number=True), Column("evidence")),
+        [
+            (_outcome(name), number(count), found.samples.get(name, "–"))
+            for name, count in sorted(found.outcomes.items(), key=lambda pair: (-pair[1], pair[0]))
+        ],
+    )
+
+
+def _outcome(name: str) -> Markup:
+    return mark("good" if name == "ok" else "bad", name.replace("-", " "))
+
+
+def _addresses(found: Verification) -> Markup:
+    return table(
+        say("handover.caption.addresses"),
+        (Column("address"), Column("answers", number=True), Column("failures")),
+        [
+            (
+                code(address),
+                number(counts.get("ok", 0)),
+                _counts({name: n for name, n in counts.items() if name != "ok"}) or "–",
+            )
+            for address, counts in sorted(found.addresses.items())
+        ],
+    )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(
+        f"{number(count)} × {name.replace('-', ' ')}" for name, count in sorted(counts.items())
+    )
+
+
+def _health(found: Verification) -> Markup:
+    return table(
+        say("handover.caption.health"),
+        (Column("backend"), Column("status"), Column("reason")),
+        [
+            (
+                each.server,
+                mark("good" if each.status == NORMAL else "bad", each.status),
+                each.reason or "–",
+            )
+            for each in found.health
+        ],
+    )
+
+
+def _tls(found: Verification) -> Markup:
+    return facts(
+        [
+            (say("handover.tls.endpoint"), code(found.endpoint)),
+            (say("handover.tls.name"), code(found.name)),
+            (say("handover.tls.version"), found.tls_version),
+            (say("handover.tls.cipher"), found.tls_cipher),
+            *_announced(found.announced),
+        ]
+    )
+
+
+def _announced(said: Announced | None) -> Iterator[tuple[str, Inner]]:
+    if said is None:
+        return
+    yield say("handover.tls.versions"), ", ".join(said.versions)
+    yield say("handover.tls.group"), said.group
+    yield say("handover.tls.alpn"), said.alpn
+    yield say("handover.tls.resumption"), _yes_no(said.resumption)
+    yield say("handover.tls.asked"), _yes_no(said.certificate_asked)
+    yield say("handover.tls.accepted"), _lines(said.accepted_cas)
+    yield say("handover.tls.chain"), _lines(said.chain)
+
+
+def _lines(texts: Sequence[str]) -> Inner:
+    return element("ul", [element("li", text) for text in texts]) if texts else None
+
+
+def _yes_no(value: bool | None) -> str:
+    return "" if value is None else say("handover.yes" if value else "handover.no")
+
+
+def _picture(picture: bytes | None, found: Verification) -> Markup | None:
+    """As an image an SVG can run no script and load nothing, whatever its text says."""
+    if picture is None:
+        return None
+    source = f"data:image/svg+xml;base64,{base64.b64encode(picture).decode('ascii')}"
+    words = say(
+        "handover.picture",
+        verdict=found.verdict,
+        ok=number(found.ok),
+        requests=number(found.requests),
+    )
+    image = element("img", src=source, alt=words)
+    return element("figure", image, element("figcaption", say("handover.caption.live")))
