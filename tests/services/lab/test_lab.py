@@ -245,6 +245,26 @@ def test_health_check_that_fails_for_a_backend_that_serves(lab: Running) -> None
     assert answers(lab) == {"ECS01": 2, "ECS02": 2}
 
 
+def test_health_is_checked_on_the_port_that_the_group_names(lab: Running) -> None:
+    from alibabacloud_nlb20220430 import models as m
+
+    def check_on(port: int) -> None:
+        lab.client("alibabacloud_nlb20220430").update_server_group_attribute(
+            m.UpdateServerGroupAttributeRequest(
+                region_id=REGION,
+                server_group_id=lab.ready["server_group"]["id"],
+                health_check_config=m.UpdateServerGroupAttributeRequestHealthCheckConfig(
+                    health_check_enabled=True, health_check_connect_port=port
+                ),
+            )
+        )
+
+    check_on(8080)
+    until(lambda: set(lab.abnormal().values()) == {("Unhealthy", "CONNECT_FAILED")})
+    check_on(0)
+    until(lambda: not lab.abnormal())
+
+
 def test_names(lab: Running) -> None:
     def seen() -> tuple[Any, str]:
         ran = lab.run("ECS03", "curl -s -m 5 -o /dev/null https://www.example.com/; echo $?")

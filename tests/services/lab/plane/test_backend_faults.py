@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import http.client
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from services.lab.faults import Faults
+from services.lab.hosts.plane import HostPlane, HostSpec
 from tests.programs import program
 from tests.services.lab.plane.certificates import NAME
 from tests.services.lab.plane.conftest import Plane, until
@@ -115,6 +119,16 @@ def test_client_of_the_balancer_sees_it_in_every_second_answer(plane: Plane, cas
     ]  # fmt: skip
     assert sorted(codes) == sorted([0, case.exit_code])
     assert not plane.balancer.health(443)
+
+
+@pytest.mark.parametrize(("backends", "faulty"), [(1, "i-1"), (2, "i-2"), (3, "i-2")])
+def test_the_only_backend_is_struck_where_there_is_no_second(
+    tmp_path: Path, backends: int, faulty: str
+) -> None:
+    specs = [HostSpec(f"ECS0{n}", f"i-{n}", backend=n <= backends) for n in (1, 2, 3, 4)]
+    hosts = HostPlane(tmp_path, specs, faults=Faults(), resolve=lambda name, port: None)
+    assert [spec.instance_id for spec in specs if hosts.is_faulty(spec.instance_id)] == [faulty]
+    asyncio.run(hosts.close())
 
 
 def test_redirect_leads_to_https_on_the_same_host(plane: Plane) -> None:
