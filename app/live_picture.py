@@ -11,7 +11,7 @@ from textual.signal import Signal
 
 from screens.live import LiveScreen
 from screens.news import News
-from screens.picture import picture
+from screens.picture import svg
 from services.events import Event
 
 if TYPE_CHECKING:
@@ -48,6 +48,6 @@ def draw(live: Live, at: datetime, *, lab: bool) -> str:
             await pilot.pause()
             easel.show()
             await pilot.pause()
-            return picture(easel)
+            return svg(easel)
 
     return asyncio.run(drawn())

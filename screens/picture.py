@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -12,6 +12,6 @@ _FONT = re.compile(r"@font-face \{[^}]*\}")
 """Where Rich would have the viewer load a font from the network; the viewer's own will do."""
 
 
-def picture(app: App[object], title: str = "nlb-mtls") -> str:
+def svg(app: App[Any], title: str = "nlb-mtls") -> str:
     """What the app shows now."""
     return _FONT.sub("", app.export_screenshot(title=title))

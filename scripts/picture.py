@@ -23,20 +23,21 @@ async def take(home: Path) -> None:
     from app.assistant import Assistant
     from app.wiring import Wiring
     from screens.live import LiveScreen
+    from screens.picture import svg
 
     app = Assistant(lambda: Wiring(home), "lab", home, Redactor())
     async with app.run_test(size=SIZE) as pilot:
         taken = ""
         while not isinstance(app.screen, LiveScreen):
-            picture = app.export_screenshot(title="nlb-mtls")
+            picture = svg(app)
             if "Listener · preview" in _text(picture) and picture != taken:
                 taken = keep("preview.svg", picture)
             await pilot.press("enter")
             await pilot.pause(0.3)
-        while "PASS" not in _text(app.export_screenshot()):
+        while "PASS" not in _text(svg(app)):
             await pilot.pause(0.2)
         await pilot.pause(6)  # for the sparkline to have something to show
-        keep("live.svg", app.export_screenshot(title="nlb-mtls"))
+        keep("live.svg", svg(app))
 
 
 def _text(picture: str) -> str:
@@ -44,9 +45,7 @@ def _text(picture: str) -> str:
 
 
 def keep(name: str, picture: str) -> str:
-    # The pictures are shown offline, too: a font of the reader's own will do.
-    quiet = re.sub(r"@font-face \{[^}]*\}", "", picture)
-    (FOLDER / name).write_text(quiet, encoding="utf-8")
+    (FOLDER / name).write_text(picture, encoding="utf-8")
     return picture
 
 

@@ -31,6 +31,7 @@ class Setting(Part, frozen=True, kw_only=True):
     """An answer that a person gave, or that a default gave for them. Secrets are never kept."""
 
     name: str
+    step: str
     label: str
     value: str
 

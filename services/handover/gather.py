@@ -94,7 +94,7 @@ def _settings(walk: Walk) -> Iterator[Setting]:
         for ask in step.ASKS:
             value = session.answers.get(ask.name)
             if value and ask.kind != "secret" and ask.when(session):
-                yield Setting(name=ask.name, label=ask.label, value=value)
+                yield Setting(name=ask.name, step=step.NAME, label=ask.label, value=value)
 
 
 def _resources(walk: Walk) -> Iterator[Resource]:

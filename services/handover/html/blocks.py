@@ -17,10 +17,15 @@ _SIGNS: dict[Mood, str] = {"good": "✓", "bad": "✗", "warning": "!", "unknown
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column: its heading is `handover.column.<key>`; numbers stand on the right."""
+    """A table's column; numbers stand on the right."""
 
-    key: str
+    heading: str
     number: bool = False
+
+
+def column(key: str, *, number: bool = False) -> Column:
+    """The column with the heading `handover.column.<key>`."""
+    return Column(say(f"handover.column.{key}"), number)
 
 
 def section(key: str, *inner: Inner) -> Markup:
@@ -43,16 +48,13 @@ def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[Inner
 
     `caption` says what it shows, also to those who cannot see the heading above it.
     """
-    heads = [
-        element("th", say(f"handover.column.{column.key}"), scope="col", class_=_aligned(column))
-        for column in columns
-    ]
+    heads = [element("th", each.heading, scope="col", class_=_aligned(each)) for each in columns]
     body = [
         element(
             "tr",
             [
-                element("td" if place else "th", cell, class_=_aligned(column), **_scope(place))
-                for place, (column, cell) in enumerate(zip(columns, row, strict=True))
+                element("td" if place else "th", cell, class_=_aligned(each), **_scope(place))
+                for place, (each, cell) in enumerate(zip(columns, row, strict=True))
             ],
         )
         for row in rows

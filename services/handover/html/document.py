@@ -9,9 +9,9 @@ from pathlib import Path
 from services.handover.content import MARK, Certificate, Content, Removal, Resource, Verification
 from services.handover.html import proof
 from services.handover.html.blocks import (
-    Column,
     Mood,
     code,
+    column,
     command,
     facts,
     mark,
@@ -23,7 +23,7 @@ from services.handover.html.blocks import (
     table,
 )
 from services.handover.html.markup import Inner, Markup, element
-from services.text import say
+from services.text import knows, say
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -140,7 +140,7 @@ def _set_up(content: Content) -> Markup:
 def _resources(content: Content) -> Markup:
     return table(
         say("handover.caption.resources"),
-        (Column("kind"), Column("id"), Column("origin"), Column("what")),
+        (column("kind"), column("id"), column("origin"), column("what")),
         [
             (each.kind, code(each.id or "–"), _origin(each), each.title)
             for each in content.resources
@@ -155,7 +155,7 @@ def _origin(resource: Resource) -> str:
 def _steps(content: Content) -> Markup:
     return table(
         say("handover.caption.steps"),
-        (Column("step"), Column("state"), Column("proved")),
+        (column("step"), column("state"), column("proved")),
         [
             (
                 step.title,
@@ -168,10 +168,14 @@ def _steps(content: Content) -> Markup:
 
 
 def _settings(content: Content) -> Markup:
+    titles = {step.name: step.title for step in content.steps}
     return table(
         say("handover.caption.settings"),
-        (Column("setting"), Column("value"), Column("answer")),
-        [(each.label, each.value, code(each.name)) for each in content.settings],
+        (column("setting"), column("value"), column("answer")),
+        [
+            (f"{titles[each.step]}: {each.label}", each.value, code(each.name))
+            for each in content.settings
+        ],
     )
 
 
@@ -183,11 +187,12 @@ def _certificates(content: Content) -> Markup | None:
 
 
 def _certificate(each: Certificate) -> Markup:
+    title = f"handover.role.{each.role}"
     left = say(f"handover.ending.{each.ending or 'good'}", count=abs(each.days_left))
     until: Inner = [moment(each.not_after), " ", mark(_ENDINGS[each.ending], left)]
     return element(
         "article",
-        element("h3", say(f"handover.role.{each.role}") if _knows_role(each.role) else each.role),
+        element("h3", say(title) if knows(title) else each.role),
         facts(
             [
                 (say("handover.certificate.subject"), each.subject),
@@ -203,12 +208,6 @@ def _certificate(each: Certificate) -> Markup:
             ]
         ),
     )
-
-
-def _knows_role(role: str) -> bool:
-    from services.text import knows
-
-    return knows(f"handover.role.{role}")
 
 
 def _undo(content: Content) -> Markup:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from services.handover.content import Announced, Cause, Share, Stranger, Verification
 from services.handover.html.blocks import (
     Column,
     Mood,
     code,
+    column,
     facts,
     mark,
     milliseconds,
@@ -20,7 +21,7 @@ from services.handover.html.blocks import (
     subsection,
     table,
 )
-from services.handover.html.markup import Inner, Markup, element
+from services.handover.html.markup import Inner, Markup, element, join
 from services.probe.observations import NORMAL
 from services.text import knows, say
 
@@ -79,50 +80,33 @@ def _figures(found: Verification) -> Markup:
 
 
 def _backends(shares: Sequence[Share], ok: int) -> Markup:
-    rows = [
-        (
-            share.backend,
-            number(share.count),
-            percent(share.share),
-            _bar(share),
-            percent(share.expected),
-            f"{percent(share.low)} – {percent(share.high)}",
-            _judged(share),
-            milliseconds(share.mean_ms),
-            _counts(share.failures) or "–",
-        )
-        for share in shares
+    columns: list[tuple[Column, Callable[[Share], Inner]]] = [
+        (column("backend"), lambda share: share.backend),
+        (column("answers", number=True), lambda share: number(share.count)),
+        (column("share", number=True), lambda share: percent(share.share)),
+        (column("bar"), _bar),
+        (column("expected", number=True), lambda share: percent(share.expected)),
+        (column("interval", number=True), _interval),
+        (column("chance"), _judged),
     ]
-    columns = (
-        Column("backend"),
-        Column("answers", number=True),
-        Column("share", number=True),
-        Column("bar"),
-        Column("expected", number=True),
-        Column("interval", number=True),
-        Column("chance"),
-        Column("mean", number=True),
-        Column("failures"),
-    )
-    known = [
-        place
-        for place, column in enumerate(columns)
-        if (column.key != "mean" or any(share.mean_ms is not None for share in shares))
-        and (column.key != "failures" or any(share.failures for share in shares))
-    ]
-    return join_notes(
-        table(
-            say("handover.caption.backends", ok=number(ok)),
-            [columns[place] for place in known],
-            [[row[place] for place in known] for row in rows],
-        ),
-        say("handover.note.interval"),
+    if any(share.mean_ms is not None for share in shares):
+        columns.append((column("mean", number=True), lambda share: milliseconds(share.mean_ms)))
+    if any(share.failures for share in shares):
+        columns.append((column("failures"), lambda share: _counts(share.failures) or "–"))
+    return join(
+        [
+            table(
+                say("handover.caption.backends", ok=number(ok)),
+                [heading for heading, _ in columns],
+                [[cell(share) for _, cell in columns] for share in shares],
+            ),
+            paragraph(say("handover.note.interval"), class_="aside"),
+        ]
     )
 
 
-def join_notes(block: Markup, note: str) -> Markup:
-    """A block with a remark under it."""
-    return Markup(block + paragraph(note, class_="aside"))
+def _interval(share: Share) -> str:
+    return f"{percent(share.low)} – {percent(share.high)}"
 
 
 def _bar(share: Share) -> Markup:
@@ -152,7 +136,7 @@ def _judged(share: Share) -> Inner:
 def _strangers(strangers: Sequence[Stranger]) -> Markup:
     return table(
         say("handover.caption.strangers"),
-        (Column("stranger"), Column("fared"), Column("evidence")),
+        (column("stranger"), column("fared"), column("evidence")),
         [
             (stranger.title, _fared(stranger), stranger.untried or stranger.evidence or "–")
             for stranger in strangers
@@ -175,7 +159,7 @@ def _latency(found: Verification) -> Markup:
     names = sorted({name for each in phases.values() for name in each}, key=_percentile)
     return table(
         say("handover.caption.latency"),
-        (Column("phase"), *(Column(f"percentile-{name}", number=True) for name in names)),
+        (column("phase"), *(Column(f"{name} ms", number=True) for name in names)),
         [
             (_phase(phase), *(milliseconds(values.get(name)) for name in names))
             for phase, values in phases.items()
@@ -196,7 +180,7 @@ def _phase(name: str) -> str:
 def _outcomes(found: Verification) -> Markup:
     return table(
         say("handover.caption.outcomes"),
-        (Column("outcome"), Column("requests", number=True), Column("evidence")),
+        (column("outcome"), column("requests", number=True), column("evidence")),
         [
             (_outcome(name), number(count), found.samples.get(name, "–"))
             for name, count in sorted(found.outcomes.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -211,7 +195,7 @@ def _outcome(name: str) -> Markup:
 def _addresses(found: Verification) -> Markup:
     return table(
         say("handover.caption.addresses"),
-        (Column("address"), Column("answers", number=True), Column("failures")),
+        (column("address"), column("answers", number=True), column("failures")),
         [
             (
                 code(address),
@@ -232,7 +216,7 @@ def _counts(counts: dict[str, int]) -> str:
 def _health(found: Verification) -> Markup:
     return table(
         say("handover.caption.health"),
-        (Column("backend"), Column("status"), Column("reason")),
+        (column("backend"), column("status"), column("reason")),
         [
             (
                 each.server,
@@ -276,10 +260,8 @@ def _yes_no(value: bool | None) -> str:
     return "" if value is None else say("handover.yes" if value else "handover.no")
 
 
-def _picture(picture: bytes | None, found: Verification) -> Markup | None:
+def _picture(picture: bytes, found: Verification) -> Markup:
     """As an image an SVG can run no script and load nothing, whatever its text says."""
-    if picture is None:
-        return None
     source = f"data:image/svg+xml;base64,{base64.b64encode(picture).decode('ascii')}"
     words = say(
         "handover.picture",
