@@ -67,13 +67,13 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 def verification(session: Session, steps: tuple[str, ...]) -> Verification | None:
-    """How the last of `steps` whose proof has a result ended; None if none was ever proven.
+    """How the last of `steps` that proves an endpoint found it; None if none ever did.
 
     Raises Problem `handover.unreadable-result`.
     """
     for name in reversed(steps):
         proved = session.proofs.get(name)
-        if proved is not None and proved.result:
+        if proved is not None and "endpoint" in proved.result:
             return _verification(proved.result, proved.time, session)
     return None
 

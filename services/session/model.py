@@ -184,11 +184,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             case Failed():
                 return new
             case Proof():
+                before = new.proofs.get(entry.step)
+                # What is accepted is what the proof before it found.
+                found = before.result if entry.accepted and before is not None else {}
                 proved = Proved(
                     passed=entry.passed,
                     time=entry.time,
                     accepted=entry.accepted,
-                    result=entry.result,
+                    result=entry.result or found,
                     revision=new.revision,
                 )
                 return replace(new, proofs={**new.proofs, entry.step: proved})

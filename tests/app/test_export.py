@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.app.running import Program
+from tests.app.running import TOY, Program
 
 FILES = {"report.html", "report.json", "live.svg", "nlb-mtls.prom"}
 
@@ -150,14 +150,30 @@ def test_over_a_file_of_somebody_else_it_refuses(exported: Exported, tmp_path: P
 
 def test_what_was_only_begun_is_reported_as_such(tmp_path: Path) -> None:
     program = Program(tmp_path / "home")
-    began = program.run("lab", "--yes", "--json", "--answer", "server.source=files")
-    assert began.code == 3, began.err
+    words = ("server.source=existing", "server.existing=nowhere")
+    began = program.run("lab", "--yes", "--answer", words[0], "--answer", words[1])
+    assert "server.not-found" in began.err
     ended = program.run("export", "report", "-o", str(tmp_path / "out"))
     assert ended.code == 0, ended.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"live.svg"}
     report = json.loads((tmp_path / "out" / "report.json").read_bytes())
     assert report["verification"] is None
     assert [each["code"] for each in report["remaining"]][:2] == ["unfinished", "not-verified"]
+
+
+def test_a_step_that_it_never_heard_of_is_reported_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir()
+    program = Program(tmp_path / "home", TOY, (("TOY_WORLD", str(tmp_path / "world")),))
+    assert program.run("run", "--yes", "--answer", "toy.size=3").code == 0
+    assert program.run("export", "report", "-o", str(tmp_path / "out")).code == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_bytes())
+    assert [(each["name"], each["state"]) for each in report["steps"]] == [("toy", "done")]
+    assert ("Size", "3") in {(each["label"], each["value"]) for each in report["settings"]}
+    assert report["resources"]
+    assert report["undo"]["removes"]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "of size 3" in page
+    assert "Toy: Size" in page
 
 
 @pytest.mark.parametrize("what", ["terraform", "ansible", "locust", ""])

@@ -9,7 +9,7 @@ import pytest
 from services.handover.content import Verification
 from services.handover.proof import verification
 from services.problem import Problem
-from services.session.model import Proved, Session
+from services.session.model import Proof, Proved, Session
 
 CONTRACT: dict[str, Any] = {
     "event": "result",
@@ -105,8 +105,18 @@ def test_what_newer_programs_keep_is_read() -> None:
     assert by_name["expired"].untried == "no key"
 
 
+def test_what_was_accepted_without_a_pass_is_told_as_it_was_found() -> None:
+    session = Session(id="s")
+    failed = Proof(time="1", step="last", passed=False, result={**CONTRACT, "verdict": "fail"})
+    accepted = Proof(time="2", step="last", passed=False, accepted=True)
+    found = verification(session.after(failed).after(accepted), ("last",))
+    assert found is not None
+    assert found.verdict == "fail"
+
+
 def test_nothing_that_ever_happened_is_no_verification() -> None:
     assert read({}) is None
+    assert read({"verdict": "pass"}) is None
 
 
 @pytest.mark.parametrize(
