@@ -12,6 +12,9 @@ from services.events import rfc3339
 from services.probe.diagnosis import Diagnosis
 from services.probe.refusals import Refusal
 from services.probe.tally import Tally, within_chance
+from services.text import say
+
+Fact = str | int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +22,55 @@ class Change:
     """Something that became otherwise while one was looking; words at `live.change.<kind>`.
 
     `subject` is whom it is about: a backend, a stranger, an address; empty for the endpoint as a
-    whole. `facts` are texts for the words and for JSON; times are RFC 3339.
+    whole. `facts` are for the words and for JSON; times in them are RFC 3339.
     """
 
     at: datetime
     kind: str
     subject: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
     def to_map(self) -> dict[str, Any]:
         """The change as JSON: its facts beside time, kind and subject."""
         return {**self.facts, "time": rfc3339(self.at), "kind": self.kind, "subject": self.subject}
+
+    def words(self) -> str:
+        """The change as one line for people; times of day are those of this computer's zone."""
+        facts = self.facts
+        shown: dict[str, object] = {**facts, "subject": self.subject}
+        for name in ("since", "until"):
+            if name in facts:
+                shown[name] = _clock(datetime.fromisoformat(str(facts[name])), self.at)
+        if "status" in facts:
+            shown["words"] = _status(facts, "status", "reason")
+        if "not_after" in facts:
+            end = datetime.fromisoformat(str(facts["not_after"]))
+            shown |= {"date": f"{end:%Y-%m-%d}", "count": (end - self.at).days}
+        if "lost" in facts:
+            shown["count"] = facts["lost"]
+        if self.kind == "health":
+            shown["before"] = _status(facts, "before", "before_reason")
+        if self.kind.startswith("stranger-"):
+            shown["stranger"] = stranger(self.subject)
+        if "outcome" in facts:
+            shown["outcome"] = str(facts["outcome"]).replace("-", " ")
+        part = f".{facts['by']}" if self.kind == "backend-down" else ""
+        return say(f"live.change.{self.kind}{part}", **shown)
+
+
+def stranger(name: str) -> str:
+    """Who knocked, for people."""
+    return say(f"live.stranger.{name.replace('_', '-')}")
+
+
+def _status(facts: Mapping[str, Fact], status: str, reason: str) -> str:
+    return ", ".join(str(facts[name]) for name in (status, reason) if facts.get(name))
+
+
+def _clock(moment: datetime, today: datetime) -> str:
+    """The time of day, and the date where it is not today's."""
+    here, now = moment.astimezone(), today.astimezone()
+    return f"{here:%H:%M:%S}" if here.date() == now.date() else f"{here:%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +87,8 @@ class Live:
     tally: Tally = field(default_factory=Tally)
     health: tuple[ServerHealth, ...] = ()
     health_at: datetime | None = None
+    health_unknown: str = ""
+    """Why the API could not be asked for it the last time; empty when it could."""
     refusals: tuple[Refusal, ...] = ()
     diagnosis: tuple[Diagnosis, ...] = ()
     verdict: Literal["", "pass", "fail"] = ""
@@ -53,6 +96,8 @@ class Live:
     """The end of the server certificate (RFC 3339), where it is known."""
     addresses: tuple[str, ...] = ()
     """What the endpoint's name resolves to, as `HOST:PORT`; empty before it was looked up."""
+    pace: float | None = None
+    """At most so many requests a second; None where nothing holds them back."""
     changes: tuple[Change, ...] = ()
     """What changed while one was looking, oldest first; the last ones where there were many."""
 
