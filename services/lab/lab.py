@@ -18,6 +18,7 @@ from services.lab.balancer.balancer import RESERVED, Balancer
 from services.lab.balancer.listener import Authority, Listener, Target
 from services.lab.faults import Faults
 from services.lab.hosts.plane import HostPlane, HostSpec
+from services.lab.names import ELSEWHERE, names
 from services.lab.scenario import Scenario
 from services.lab.state.account import Account
 from services.lab.state.admission import admits, with_port_closed, with_rules_back
@@ -29,9 +30,6 @@ _CLOSED = ("127.0.0.1", 1)
 
 _WEB = 80
 """The only port that the hosts serve to others, but for SSH."""
-
-_ELSEWHERE = "203.0.113.99"
-"""Somebody else's address, for the domain that does not point to the balancer."""
 
 _LEAVING_S = 6
 """How long a lab whose parent was killed may still be on its way out."""
@@ -151,14 +149,7 @@ class Lab:
         await self._balance()
 
     def _names(self) -> Mapping[str, Sequence[str]]:
-        """What the DNS says: the names that it knows, and their addresses."""
-        balancer = [zone.public_address for zone in self._scenario.zones]
-        names: dict[str, Sequence[str]] = {self._scenario.dns_name: balancer}
-        if self.faults.on("name-points-elsewhere"):
-            names[self._scenario.domain] = [_ELSEWHERE]
-        elif not self.faults.on("name-not-resolving"):
-            names[self._scenario.domain] = balancer
-        return names
+        return names(self._scenario, self.state.listeners(), self.faults)
 
     def _changed(self) -> None:
         self._stale.set()
@@ -255,7 +246,7 @@ class Lab:
             if name in (each.name.lower(), each.private_address, each.public_address):
                 there = self.hosts.hosts[each.name]
                 return {_WEB: there.web_address, 22: there.ssh_address}.get(port, _CLOSED)
-        return _CLOSED if name == _ELSEWHERE else None
+        return _CLOSED if name == ELSEWHERE else None
 
     def _keep_ports(self, api: int) -> None:
         """Note the loopback ports (the API's under 0), so that the next start takes the same."""

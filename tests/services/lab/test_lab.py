@@ -10,13 +10,18 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.lab import lab as whole
+from services.lab import scenario
 from services.lab.balancer import health, relay
+from services.lab.faults import Faults
+from services.lab.names import names
+from services.lab.state import x509
 from tests.programs import program
 from tests.services.lab.plane.conftest import LoopThread, until
 
@@ -281,6 +286,34 @@ def test_names(lab: Running) -> None:
     lab.switch("name-points-elsewhere")
     assert seen() == (["203.0.113.99"], "7")
     assert lab.curl().returncode == 0
+
+
+def test_domain_of_a_listeners_certificate_resolves(lab: Running) -> None:
+    certificate, key = made_for("*.shop.example.org", "Shop.Example.Org")
+    cloud = lab.lab.state.listeners()
+    view = replace(cloud[0], certificate_pem=certificate, key_pem=key)
+    faults = Faults()
+    found = names(scenario.default(), [view], faults)
+    assert sorted(found)[1:] == ["shop.example.org", "www.example.com", "www.shop.example.org"]
+    assert len({tuple(addresses) for addresses in found.values()}) == 1
+    faults.add("name-not-resolving")
+    assert list(names(scenario.default(), [view], faults)) == [scenario.default().dns_name]
+
+
+def made_for(*domains: str) -> tuple[str, str]:
+    start = x509.moment(time.time())
+    key = x509.new_key("ECC_256")
+    ca = x509.issue_ca(x509.Subject("CA"), key, None, start, x509.years_after(start, 1), None)
+    leaf = x509.issue_leaf(
+        x509.Subject(domains[0]),
+        x509.public_key_of(key),
+        x509.Issuer(ca, key),
+        start,
+        x509.years_after(start, 1),
+        "SERVER",
+        [(2, domain) for domain in domains],
+    )
+    return leaf, key
 
 
 def test_clock_of_the_api_is_an_hour_ahead_and_signatures_are_taken(lab: Running) -> None:
