@@ -307,10 +307,13 @@ class LiveScreen(Frame[None]):
         self._again()
 
     def action_export(self) -> None:
-        """Keep the snapshot as JSON among the session's reports."""
+        """Keep the snapshot as JSON, and the screen as SVG, among the session's reports."""
+        from screens.picture import svg
+
         at = f"{self._now():%Y%m%dT%H%M%SZ}"
         text = json.dumps(self._data, indent=2, ensure_ascii=False) + "\n"
         self.post_message(Copy(text, f"live-{at}.json", clipboard=False))
+        self.post_message(Copy(svg(self.app), f"live-{at}.svg", clipboard=False))
 
     def action_details(self) -> None:
         from screens.reading import Reading

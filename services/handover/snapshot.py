@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 from services.cloud.port import Server, ServerHealth
 from services.handover.content import Cause, Content, Verification
 from services.probe.diagnosis import Confidence, Diagnosis
-from services.probe.refusals import Refusal, Stranger
+from services.probe.refusals import STRANGERS, Refusal
 from services.probe.tally import Histogram, Rates, Tally
 from services.steps.live import Live
 
@@ -48,16 +48,19 @@ def snapshot(content: Content) -> Live | None:
             for each in found.health
         ),
         health_at=ended,
-        refusals=tuple(
-            Refusal(
-                cast(Stranger, each.name), each.refused, each.evidence, each.alert, each.untried
-            )
-            for each in found.strangers
-        ),
+        refusals=tuple(_refusals(found)),
         diagnosis=tuple(_diagnosis(each) for each in found.diagnosis),
         verdict=found.verdict,
         certificate_until=server.not_after if server else "",
     )
+
+
+def _refusals(found: Verification) -> Iterator[Refusal]:
+    """A stranger that only another version knows has no words on this one's screen."""
+    told = {each.name: each for each in found.strangers}
+    for name in STRANGERS:
+        if each := told.get(name):
+            yield Refusal(name, each.refused, each.evidence, each.alert, each.untried)
 
 
 def _tally(found: Verification) -> Tally:

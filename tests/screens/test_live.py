@@ -190,9 +190,13 @@ async def test_reset_export_and_events(app: Host) -> None:
         app.tell(FAILING)
         await settle(pilot, lambda: "ECS02 Abnormal: CONNECT_TIMEOUT" in text(app))
         await pilot.press("e")
-        await settle(pilot, lambda: len(app.copies) == 1)
-        assert json.loads(app.copies[0].text)["requests"] == 403
-        assert not app.copies[0].clipboard
+        await settle(pilot, lambda: len(app.copies) == 2)
+        data, picture = app.copies
+        assert json.loads(data.text)["requests"] == 403
+        assert "<svg" in picture.text
+        assert "@font-face" not in picture.text
+        assert [each.file.rpartition(".")[2] for each in app.copies] == ["json", "svg"]
+        assert not any(each.clipboard for each in app.copies)
         await pilot.press("r")
         assert app.again == 1
 

@@ -23,8 +23,9 @@ Inner: TypeAlias = "Markup | str | int | Iterable[Inner] | None"
 _VOID = frozenset({"meta", "link", "img", "br", "col", "rect", "line"})
 """Elements without an end tag; those of SVG are closed by themselves."""
 
-_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters, which HTML forbids in text (WHATWG HTML 13.1.4) and nobody can read."""
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, which HTML forbids in text (WHATWG HTML 13.1.4) and nobody can read, and
+those that turn the direction of the text behind them (Unicode UAX 9, 2.1 to 2.4)."""
 
 
 def element(tag: str, *inner: Inner, **attributes: str | int | bool | None) -> Markup:

@@ -35,13 +35,12 @@ def diagnosis(causes: Sequence[Cause]) -> Markup | None:
 
 def _cause(cause: Cause) -> Markup:
     mood: Mood = "bad" if cause.severity == "error" else "warning"
+    told = (cause.confidence, cause.evidence)
     return element(
         "li",
         paragraph([mark(mood, say(f"handover.severity.{cause.severity}")), " ", cause.cause]),
         paragraph([element("strong", say("handover.remedy")), " ", cause.remedy]),
-        paragraph(
-            [code(cause.code), " · ", cause.confidence, " · ", cause.evidence], class_="aside"
-        ),
+        paragraph([code(cause.code), *(f" · {each}" for each in told if each)], class_="aside"),
         class_=mood,
     )
 

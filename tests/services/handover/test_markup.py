@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from services.handover.html.markup import Markup, element, join
 
+TURNING = "\r\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
 TEXT = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\r"), max_size=60
+    st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters=TURNING), max_size=60
 ) | st.sampled_from(["<script>", "</td>", "&amp;", "&lt", '" onload="x', "'", "<!--", "]]>"])
 
 
@@ -60,3 +62,7 @@ def test_attributes_are_left_out_or_stand_alone() -> None:
 
 def test_what_nobody_can_read_is_shown_as_such() -> None:
     assert join("a\x00b\x1bc\x85d\te\n") == "a\ufffdb\ufffdc\ufffdd\te\n"
+
+
+def test_no_text_turns_the_direction_of_what_follows_it() -> None:
+    assert join("\u202efdp.exe\u2066") == "\ufffdfdp.exe\ufffd"
