@@ -289,15 +289,20 @@ def test_names(lab: Running) -> None:
 
 
 def test_domain_of_a_listeners_certificate_resolves(lab: Running) -> None:
-    certificate, key = made_for("*.shop.example.org", "Shop.Example.Org")
+    own = scenario.default().dns_name
+    certificate, key = made_for("*.shop.example.org", "Shop.Example.Org", own)
     cloud = lab.lab.state.listeners()
     view = replace(cloud[0], certificate_pem=certificate, key_pem=key)
     faults = Faults()
     found = names(scenario.default(), [view], faults)
-    assert sorted(found)[1:] == ["shop.example.org", "www.example.com", "www.shop.example.org"]
+    domains = ["shop.example.org", "www.example.com", "www.shop.example.org"]
+    assert sorted(found) == [own, *domains]
     assert len({tuple(addresses) for addresses in found.values()}) == 1
+    faults.add("name-points-elsewhere")
+    elsewhere = {name: ["203.0.113.99"] for name in domains}
+    assert names(scenario.default(), [view], faults) == {own: found[own], **elsewhere}
     faults.add("name-not-resolving")
-    assert list(names(scenario.default(), [view], faults)) == [scenario.default().dns_name]
+    assert names(scenario.default(), [view], faults) == {own: found[own]}
 
 
 def made_for(*domains: str) -> tuple[str, str]:
