@@ -45,6 +45,8 @@ class Resource(Part, frozen=True, kw_only=True):
     title: str
     origin: Literal["made", "adopted"]
     state: Literal["begun", "done"]
+    time: str | None = None
+    """When it was made, or found; None of what was only begun."""
 
 
 class Certificate(Part, frozen=True, kw_only=True):

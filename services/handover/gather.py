@@ -20,6 +20,8 @@ from services.handover.content import (
 from services.handover.proof import verification
 from services.handover.remaining import Situation, remaining
 from services.redact import Redactor
+from services.session.model import Adopted, Done
+from services.session.store import history
 from services.text import say
 from services.walk import Walk
 
@@ -37,7 +39,7 @@ def gather(walk: Walk, now: datetime, program: str, redact: Redactor) -> Content
     Raises
     ------
     Problem
-        `handover.unreadable-result`.
+        `handover.unreadable-result`, `session.journal-broken`.
     """
     session, pki = walk.session, walk.store.folder.pki
     steps = tuple(_steps(walk))
@@ -98,6 +100,7 @@ def _settings(walk: Walk) -> Iterator[Setting]:
 
 
 def _resources(walk: Walk) -> Iterator[Resource]:
+    times = dict(_times(walk))
     for deed, action in walk.deeds():
         yield Resource(
             kind=deed.kind,
@@ -106,4 +109,15 @@ def _resources(walk: Walk) -> Iterator[Resource]:
             title=action.title(),
             origin="made" if deed.made else "adopted",
             state=deed.state,
+            time=times.get(deed.id),
         )
+
+
+def _times(walk: Walk) -> Iterator[tuple[str, str]]:
+    """When each action was done for the last time, by its id."""
+    for entry in history(walk.store.folder, walk.session):
+        match entry:
+            case Done():
+                yield entry.id, entry.time
+            case Adopted():
+                yield entry.deed.id, entry.time

@@ -160,6 +160,15 @@ class Sessions:
         return sorted(paths, key=lambda path: (path / "journal.jsonl").stat().st_mtime_ns)[::-1]
 
 
+def history(folder: Folder, session: Session) -> Iterator[AnyEntry]:
+    """What happened in a session, oldest first, without lines that are damaged.
+
+    Raises Problem `session.journal-broken` for a damaged line that `session` does not hold either.
+    """
+    for line in _journal(folder, session.revision, mend=False):
+        yield line.entry
+
+
 @contextmanager
 def _held(folder: Folder, id: str) -> Iterator[None]:
     from filelock import FileLock, Timeout  # 20 ms

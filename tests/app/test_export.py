@@ -67,6 +67,9 @@ def test_the_parts_tell_the_same(exported: Exported) -> None:
     assert [(each["kind"], each["id"]) for each in report["resources"]] == [
         (each["kind"], each["id"]) for each in saved["resources"]
     ]
+    times = [each["time"] for each in report["resources"]]
+    assert report["created"] < times[0] <= times[-1] < proof["time"]
+    assert times == sorted(times)
     assert [each["role"] for each in report["certificates"]] == ["ca", "client", "server"]
     assert report["undo"]["command"] == f"nlb-mtls cleanup {exported.session}"
     removed = [each["kind"] for each in report["undo"]["removes"]]

@@ -140,9 +140,15 @@ def _set_up(content: Content) -> Markup:
 def _resources(content: Content) -> Markup:
     return table(
         say("handover.caption.resources"),
-        (column("kind"), column("id"), column("origin"), column("what")),
+        (column("kind"), column("id"), column("origin"), column("what"), column("when")),
         [
-            (each.kind, code(each.id or "–"), _origin(each), each.title)
+            (
+                each.kind,
+                code(each.id or "–"),
+                _origin(each),
+                each.title,
+                moment(each.time) if each.time else "–",
+            )
             for each in content.resources
         ],
     )

@@ -20,6 +20,7 @@ from services.session.model import (
     Answered,
     AnyEntry,
     Begun,
+    Created,
     Deed,
     Done,
     Failed,
@@ -28,7 +29,7 @@ from services.session.model import (
     Session,
     Undone,
 )
-from services.session.store import Sessions
+from services.session.store import Sessions, history
 
 NOW = "2026-11-24T12:00:00.000Z"
 names = st.sampled_from(["a", "b", "c"])
@@ -140,6 +141,19 @@ def test_a_damaged_line_that_nothing_covers_is_a_problem(tmp_path: Path) -> None
         sessions.read()
     assert caught.value.code == "session.journal-broken"
     assert [problem for _, problem in _problems(sessions)] == ["session.journal-broken"]
+
+
+def test_the_history_is_told_in_order_without_what_is_damaged(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    with sessions.create("lab") as store:
+        for name in ("a", "b"):
+            store.record(Answered(time=NOW, name=name, value="1"))
+        folder = store.folder
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    folder.journal.write_bytes(lines[0] + b"garbage\n" + lines[2] + b'{"n": 4, "entry"')
+    created, answered = history(folder, sessions.read())
+    assert isinstance(created, Created)
+    assert answered == Answered(time=NOW, name="b", value="1")
 
 
 def _problems(sessions: Sessions) -> list[tuple[str, str]]:
