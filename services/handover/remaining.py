@@ -44,7 +44,8 @@ def remaining(seen: Situation) -> tuple[Remaining, ...]:
 
 def _unfinished(seen: Situation) -> Iterator[_Left]:
     for step in seen.steps:
-        if step.state not in SETTLED:
+        # That a proof of the endpoint failed is told with what it found.
+        if step.state not in SETTLED and not (step.state == "failed" and _has_failed(seen)):
             facts = {"title": step.title, "state": step.state_words}
             yield _Left(facts, f"nlb-mtls resume {seen.session.id}")
             return
@@ -55,8 +56,12 @@ def _not_verified(seen: Situation) -> Iterator[_Left]:
         yield _Left({}, f"nlb-mtls verify {seen.session.id}")
 
 
+def _has_failed(seen: Situation) -> bool:
+    return seen.verification is not None and seen.verification.verdict == "fail"
+
+
 def _failed(seen: Situation) -> Iterator[_Left]:
-    if seen.verification is not None and seen.verification.verdict == "fail":
+    if _has_failed(seen):
         yield _Left({}, f"nlb-mtls verify {seen.session.id}")
 
 

@@ -20,8 +20,8 @@ class Markup(str):
 Inner: TypeAlias = "Markup | str | int | Iterable[Inner] | None"
 """What an element may hold; None is nothing."""
 
-_VOID = frozenset({"meta", "link", "img", "br", "col", "rect", "line"})
-"""Elements without an end tag; those of SVG are closed by themselves."""
+_VOID = frozenset({"meta", "link", "img", "br", "col"})
+"""Elements without an end tag (WHATWG HTML 13.1.2); those of SVG all have one."""
 
 _UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters, which HTML forbids in text (WHATWG HTML 13.1.4) and nobody can read, and

@@ -17,13 +17,13 @@ from tests.services.handover.sample import CONTENT, EVIL, HOSTILE, PROVEN, TRACK
 
 PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg"><text>live</text></svg>'
 
-VOID = {"meta", "link", "img", "rect", "line"}
+VOID = {"meta", "link", "img"}
 ELEMENTS = (
     VOID
     | {"html", "head", "title", "style", "body", "header", "main", "footer", "section", "article"}
     | {"div", "h1", "h2", "h3", "p", "span", "strong", "time", "code", "pre", "ol", "ul", "li"}
     | {"table", "caption", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd"}
-    | {"figure", "figcaption", "svg"}
+    | {"figure", "figcaption", "svg", "rect", "line"}
 )
 """What a page is made of; `script`, `a`, `iframe` and `form` are not among them."""
 
@@ -43,6 +43,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         assert len(dict(attrs)) == len(attrs)
+        if tag in ("rect", "line"):
+            # Inside another shape it would be drawn by nobody.
+            assert self.open[-1] == "svg"
         if tag not in VOID:
             self.open.append(tag)
             self.text.setdefault(tag, []).append("")

@@ -91,8 +91,11 @@ def test_what_stopped_half_way_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_failed_verification_is_to_be_made_again(tmp_path: Path) -> None:
-    failed = replace(PROVEN, verdict="fail")
-    assert left(tmp_path, Session(id="s"), verification=failed)["failed"][1] == "nlb-mtls verify s"
+    failed = replace(PROVEN, verdict="fail", strangers=())
+    step = replace(BEGUN, state="failed")
+    found = left(tmp_path, Session(id="s"), (DONE, step), verification=failed)
+    assert list(found) == ["failed"]
+    assert found["failed"][1] == "nlb-mtls verify s"
 
 
 def test_certificates_are_told_by_their_end(tmp_path: Path) -> None:
