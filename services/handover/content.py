@@ -161,6 +161,12 @@ class Verification(Part, frozen=True, kw_only=True):
     health: tuple[Health, ...] = ()
     diagnosis: tuple[Cause, ...] = ()
     announced: Announced | None = None
+    server_not_after: str | None = None
+    """The end of the certificate that the endpoint showed."""
+    concurrency: int = 0
+    """Connections at once; 0 where it is not known."""
+    limited_to: int = 0
+    """The most that this computer's limit of open files allowed, if fewer than wanted; else 0."""
 
 
 class Remaining(Part, frozen=True, kw_only=True):

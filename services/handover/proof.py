@@ -64,6 +64,9 @@ class _Result(msgspec.Struct, frozen=True):
     failures_by_backend: dict[str, dict[str, int]] = {}
     refusals: tuple[_Refusal, ...] = ()
     announced: Announced | None = None
+    server_not_after: str | None = None
+    concurrency: int = 0
+    limited_to: int = 0
 
 
 def verification(session: Session, steps: tuple[str, ...]) -> Verification | None:
@@ -104,6 +107,9 @@ def _verification(kept: Mapping[str, Any], time: str, session: Session) -> Verif
         health=result.health,
         diagnosis=result.diagnosis,
         announced=result.announced,
+        server_not_after=result.server_not_after,
+        concurrency=result.concurrency,
+        limited_to=result.limited_to,
     )
 
 

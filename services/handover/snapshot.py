@@ -51,7 +51,7 @@ def snapshot(content: Content) -> Live | None:
         refusals=tuple(_refusals(found)),
         diagnosis=tuple(_diagnosis(each) for each in found.diagnosis),
         verdict=found.verdict,
-        certificate_until=server.not_after if server else "",
+        certificate_until=found.server_not_after or (server.not_after if server else ""),
     )
 
 
@@ -73,6 +73,8 @@ def _tally(found: Verification) -> Tally:
         addresses=found.addresses,
         latency=_histogram(found.latency_ms),
         tls={negotiated: found.ok} if found.tls_version else {},
+        concurrency=found.concurrency,
+        limited_to=found.limited_to,
         elapsed_s=found.requests / rate if rate else 0.0,
         rates=Rates((rate,), rate, rate),
     )

@@ -14,6 +14,7 @@ from services.handover.html.blocks import (
     facts,
     mark,
     milliseconds,
+    moment,
     number,
     paragraph,
     percent,
@@ -177,7 +178,7 @@ def _phase(name: str) -> str:
 
 
 def _outcomes(found: Verification) -> Markup:
-    return table(
+    drawn = table(
         say("handover.caption.outcomes"),
         (column("outcome"), column("requests", number=True), column("evidence")),
         [
@@ -185,6 +186,14 @@ def _outcomes(found: Verification) -> Markup:
             for name, count in sorted(found.outcomes.items(), key=lambda pair: (-pair[1], pair[0]))
         ],
     )
+    return join([drawn, *(paragraph(each, class_="aside") for each in _pace(found))])
+
+
+def _pace(found: Verification) -> Iterator[str]:
+    if found.concurrency:
+        yield say("handover.note.concurrency", count=found.concurrency)
+    if found.limited_to:
+        yield say("handover.note.limited", count=found.limited_to)
 
 
 def _outcome(name: str) -> Markup:
@@ -234,6 +243,7 @@ def _tls(found: Verification) -> Markup:
             (say("handover.tls.name"), code(found.name)),
             (say("handover.tls.version"), found.tls_version),
             (say("handover.tls.cipher"), found.tls_cipher),
+            (say("handover.tls.until"), found.server_not_after and moment(found.server_not_after)),
             *_announced(found.announced),
         ]
     )

@@ -65,6 +65,8 @@ PROVEN = Verification(
         Stranger(name="expired", title="an old client", refused=None, untried="no CA key here"),
     ),
     health=(Health(server="ECS01", status="Normal"), Health(server="ECS02", status="Normal")),
+    server_not_after="2027-12-26T11:00:00Z",
+    concurrency=16,
     announced=Announced(versions=("TLSv1.2", "TLSv1.3"), group="x25519", accepted_cas=("CN=CA",)),
 )
 

@@ -133,6 +133,7 @@ def test_all_parts_are_told() -> None:
         "TCP connect",
         "203.0.113.8:443",
         "x25519",
+        "Up to 16 connections at once.",
         "CN=www.example.com",
         "396 days left",
         "6 days left: renew it now",
