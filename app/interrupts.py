@@ -5,16 +5,20 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Generic, TypeVar
 
+from services.problem import Problem, Stopped
 from services.stop import Stop
 
 T = TypeVar("T")
 
 _GRACE_S = 0.5
 """How long work may take to notice its Stop before it is left behind."""
+
+_RESCUE_S = 1.0
+"""The same where a result is worth waiting for: what was counted until then."""
 
 _GLANCE_S = 0.2
 """How often a wait looks up: Windows delivers ctrl+c only between two waits."""
@@ -51,11 +55,12 @@ def listening() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def in_thread(work: Callable[[Stop], T]) -> T:
+def in_thread(work: Callable[[Stop], T], rescue: Callable[[T], None] | None = None) -> T:
     """Do `work` in a thread of its own, so that a signal is heard at once, and return its result.
 
     On a signal its Stop is set; work that does not notice in time is left behind, which is safe
-    since the journal is written before and after whatever it does. Raises what `work` raises.
+    since the journal is written before and after whatever it does. Work that, stopped, has a result
+    all the same hands it to `rescue` before `Interrupted` goes on. Raises what `work` raises.
     """
     job = _Job(work)
     thread = threading.Thread(target=job.run, name="walk", daemon=True)
@@ -66,7 +71,9 @@ def in_thread(work: Callable[[Stop], T]) -> T:
     except KeyboardInterrupt:
         # Closing what the work is blocked on may block as well.
         threading.Thread(target=job.stop.set, name="stop", daemon=True).start()
-        job.over.wait(_GRACE_S)
+        if job.over.wait(_GRACE_S if rescue is None else _RESCUE_S) and rescue is not None:
+            with suppress(Problem, Stopped):
+                rescue(job.outcome())
         raise
     return job.outcome()
 

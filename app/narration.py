@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any
 
 from services.events import Event
+from services.steps.live import Change
 from services.steps.step import Step
 from services.text import knows, say
 from services.walk import Line
@@ -60,7 +61,9 @@ class Narrator(AbstractContextManager["Narrator"]):
             case "check":
                 self._check(event)
             case "snapshot":
-                self._snapshot(event.data)
+                self._snapshot(event)
+            case "change" if isinstance(event.snapshot, Change):
+                self._tell(f"[{_clock(event.snapshot.at)}] {event.snapshot.words()}")
 
     def heading(self, step: str, phase: str) -> str:
         """Where the walk is: the step by number and title, and the phase."""
@@ -88,8 +91,9 @@ class Narrator(AbstractContextManager["Narrator"]):
         evidence = event.data.get("evidence", "")
         self._tell(say("app.told.evidence", text=text, evidence=evidence) if evidence else text)
 
-    def _snapshot(self, data: Mapping[str, Any]) -> None:
+    def _snapshot(self, event: Event) -> None:
         """A line every few seconds, and at once when more than the counts has changed."""
+        data = event.to_map()
         steady = data.get("health"), data.get("failed")
         now = time.monotonic()
         if steady == self._shown and now - self._shown_at < _SNAPSHOT_S:
@@ -110,7 +114,7 @@ class Narrator(AbstractContextManager["Narrator"]):
         )
 
     def _stamped(self, text: str) -> None:
-        self._tell(f"[{time.strftime('%H:%M:%S')}] {text}")
+        self._tell(f"[{_clock(datetime.now(UTC))}] {text}")
 
     def _beat(self, text: str) -> None:
         self._working.set()
@@ -124,6 +128,10 @@ class Narrator(AbstractContextManager["Narrator"]):
                 self._stamped(say("app.told.still-working", text=text, seconds=seconds))
 
         threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone():%H:%M:%S}"
 
 
 def preview_lines(lines: Sequence[Line]) -> list[str]:

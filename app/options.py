@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("en", "ja", "zh")
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
+
+_LONGEST_S = 30 * 86400.0
 EXPORTS = ("report",)
 
 
@@ -46,12 +48,21 @@ class Options(argparse.Namespace):
 
     session: str = ""
     requests: int | None = None
+    duration: float | None = None
+    rate: int | None = None
     concurrency: int | None = None
+    workers: int = 1
     connect: str | None = None
     name: str | None = None
     cert: str | None = None
     key: str | None = None
     ca: str | None = None
+    path: str | None = None
+    backend_pattern: str | None = None
+    backend_header: str | None = None
+    client_ca_cert: str | None = None
+    client_ca_key: str | None = None
+    timeout: int | None = None
 
     file: Sequence[str] = ()
     password_stdin: bool = False
@@ -141,7 +152,7 @@ class _Parser(argparse.ArgumentParser):
         self.session_ids: object = None
 
     def format_help(self) -> str:
-        first = say(f"app.help.{self.name}.about")
+        first = say(f"app.help.{self.name}.about").rstrip()
         key = f"app.help.{self.name}.examples"
         examples = f"\n{say('app.help.examples')}\n{say(key)}" if knows(key) else ""
         faults = f"\n{_faults()}" if self.name in ("lab", "lab-serve") else ""
@@ -191,14 +202,24 @@ def _status(parser: _Parser) -> None:
 
 def _verify(parser: _Parser) -> None:
     _session(parser)
-    add = parser.add_argument
+    _json(parser)
+    course = parser.add_argument_group(say("app.help.course"))
+    add = course.add_argument
     add("--requests", type=_whole(1, 1_000_000), metavar="N", help=say("app.option.requests"))
+    add("--for", type=duration, dest="duration", metavar="TIME", help=say("app.option.for"))
+    add("--rate", type=_whole(1, 100_000), metavar="N", help=say("app.option.rate"))
     add("--concurrency", type=_whole(1, 256), metavar="N", help=say("app.option.concurrency"))
+    add("--workers", type=_whole(1, 64), metavar="N", help=say("app.option.workers"))
+    endpoint = parser.add_argument_group(say("app.help.endpoint"))
+    add = endpoint.add_argument
     add("--connect", metavar="HOST:PORT", help=say("app.option.connect"))
     add("--name", metavar="DOMAIN", help=say("app.option.name"))
-    for option in ("--cert", "--key", "--ca"):
-        _file(parser, option)
-    _json(parser)
+    for option in ("--cert", "--key", "--ca", "--client-ca-cert", "--client-ca-key"):
+        _file(endpoint, option)
+    add("--path", metavar="PATH", help=say("app.option.path"))
+    add("--backend-pattern", metavar="RE", help=say("app.option.backend-pattern"))
+    add("--backend-header", metavar="NAME", help=say("app.option.backend-header"))
+    add("--timeout", type=_whole(1, 600), metavar="S", help=say("app.option.timeout"))
 
 
 def _inspect(parser: _Parser) -> None:
@@ -294,6 +315,21 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return convert
+
+
+def duration(text: str) -> float:
+    """A length of time such as `90s`, `10m` or `1h30m`, in seconds.
+
+    Raises argparse.ArgumentTypeError for anything else, and for more than 30 days.
+    """
+    import re
+
+    found = re.fullmatch(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?", text)
+    parts = found.groups(default="0") if found else ("0", "0", "0")
+    seconds = 3600.0 * int(parts[0]) + 60.0 * int(parts[1]) + int(parts[2])
+    if not 0 < seconds <= _LONGEST_S:
+        raise argparse.ArgumentTypeError(say("app.usage.duration", text=text))
+    return seconds
 
 
 def _command(words: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from services.problem import Problem
 
@@ -17,9 +17,16 @@ Kind = Literal[
     "done",  # an action ended well; status says made, adopted or removed
     "check",  # one check of a proof
     "snapshot",  # a proof that goes on, ten times a second at most
+    "change",  # what became otherwise while it goes on
     "problem",  # an action or a check could not be carried out
     "command",  # something was run: a line for the command log
 ]
+
+
+class Shown(Protocol):
+    """A thing that screens draw as it is, and that others get as JSON."""
+
+    def to_map(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +40,9 @@ class Event:
     status: str = ""
     problem: Problem | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
-    snapshot: object = None
-    """For the screens: the thing itself, of which `data` is the JSON form."""
+    snapshot: Shown | None = None
+    """Of a snapshot or a change the thing itself. Its JSON form is made when somebody asks for it:
+    hundreds of backends ten times a second would be much work for a screen that needs none."""
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def to_map(self) -> dict[str, Any]:
@@ -45,7 +53,8 @@ class Event:
                 found[name] = value
         if self.problem is not None:
             found["problem"] = problem_map(self.problem)
-        return {**self.data, **found}
+        shown = self.snapshot.to_map() if self.snapshot is not None else {}
+        return {**self.data, **found, **shown}
 
 
 Emit = Callable[[Event], None]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from services.events import Emit, Event, rfc3339
+from services.events import Emit, Event, Shown, rfc3339
 from services.problem import Exit, Problem
 from services.session.model import (
     Adopted,
@@ -28,6 +28,7 @@ from services.session.model import (
 )
 from services.session.store import Store
 from services.steps import step as steps_
+from services.steps.course import Course
 from services.steps.step import Action, Ask, Choice, Here, Step
 from services.stop import Stop
 from services.world import World
@@ -359,10 +360,10 @@ class Walk:
 
     # prove
 
-    def prove(self, step: Step, stop: Stop) -> steps_.Proof:
-        """Check the live world, and record how it ended."""
+    def prove(self, step: Step, stop: Stop, course: Course | None = None) -> steps_.Proof:
+        """Check the live world, and record how it ended. `course` bounds a proof by requests."""
         with self._phase(step, "prove", stop) as here:
-            proof = step.prove(here)
+            proof = step.prove(replace(here, course=course or Course()))
             for check in proof.checks:
                 self._tell(
                     "check",
@@ -380,11 +381,15 @@ class Walk:
             )
             return proof
 
-    def watch(self, step: Step, stop: Stop) -> None:
-        """Let a proof go on, by snapshots, until `stop` is set (then it raises Stopped)."""
-        if step.LIVE is not None:
-            with self._phase(step, "watch", stop) as here:
-                step.LIVE(here)
+    def watch(self, step: Step, stop: Stop, course: Course | None = None) -> steps_.Proof:
+        """Let a proof go on, by snapshots, until `stop` is set or `course` is over.
+
+        Returns how all of it went. That is not recorded: what was proved stands as it was proved.
+        """
+        if step.LIVE is None:
+            return steps_.Proof(())
+        with self._phase(step, "watch", stop) as here:
+            return step.LIVE(replace(here, course=course or Course()))
 
     def accept(self, step: Step) -> None:
         """Go on although the proof did not pass; recorded, because the person chose it."""
@@ -531,8 +536,11 @@ class Walk:
         def output(line: str) -> None:
             self.emit(Event("output", step=step, action=action, data={"line": line}))
 
-        def snapshot(shown: object, data: Mapping[str, Any]) -> None:
-            self.emit(Event("snapshot", step=step, data=data, snapshot=shown))
+        def snapshot(shown: Shown) -> None:
+            self.emit(Event("snapshot", step=step, snapshot=shown))
+
+        def change(shown: Shown) -> None:
+            self.emit(Event("change", step=step, snapshot=shown))
 
         folder = self._store.folder
         return Here(
@@ -543,8 +551,9 @@ class Walk:
             folder.reports,
             output,
             snapshot,
-            self._reveal,
-            dict(self._secrets),
+            change,
+            reveal=self._reveal,
+            secrets=dict(self._secrets),
         )
 
     @contextmanager

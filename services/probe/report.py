@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 from services.probe.address import Unresolved, resolve
-from services.probe.announcement import Announcement, announce
+from services.probe.announcement import Announcement, announce, ca_name
 from services.probe.diagnosis import Diagnosis, diagnose
-from services.probe.identity import client_identity, server_identity
+from services.probe.identity import chain_identities, client_identity, server_identity
 from services.probe.observations import NORMAL, Health, Observations
 from services.probe.outcome import ANSWERED, Outcome
-from services.probe.refusals import MUST_TRY, UNREACHED, Refusal, try_strangers
+from services.probe.refusals import MUST_TRY, UNREACHED, Pair, Refusal, try_strangers
 from services.probe.runner import run, unresolved
 from services.probe.tally import Tally, expected_shares
 from services.probe.target import Target
@@ -30,8 +30,9 @@ class Report:
     refusals: tuple[Refusal, ...] = ()
     health: tuple[Health, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
-    expected: tuple[str, ...] = ()
-    """The backends that had to answer."""
+    expected: Mapping[str, float] = field(default_factory=dict)
+    """The backends that had to answer, and the share that their weights promise."""
+    announcement: Announcement | None = None
 
     @property
     def verdict(self) -> Literal["pass", "fail"]:
@@ -82,6 +83,51 @@ class Report:
                 }
                 for found in self.diagnoses
             ],
+            **self._besides(),
+        }
+
+    def _besides(self) -> dict[str, object]:
+        """What the result holds beyond the contract."""
+        tally = self.tally
+        phases = {
+            "connect": tally.connect,
+            "tls_handshake": tally.tls_handshake,
+            "first_byte": tally.first_byte,
+        }
+        return {
+            "expected": {name: round(share, 4) for name, share in sorted(self.expected.items())},
+            "outcomes": dict(tally.outcomes),
+            "samples": dict(tally.samples),
+            "addresses": {name: dict(counts) for name, counts in sorted(tally.addresses.items())},
+            "phases_ms": {
+                name: {
+                    "p50": _milliseconds(histogram.percentile_s(0.50)),
+                    "p99": _milliseconds(histogram.percentile_s(0.99)),
+                }
+                for name, histogram in phases.items()
+            },
+            "backend_ms": {
+                name: _milliseconds(seconds / tally.backends[name])
+                for name, seconds in sorted(tally.backend_seconds.items())
+                if tally.backends.get(name)
+            },
+            "failures_by_backend": {
+                name: dict(counts) for name, counts in tally.failures_by_backend.items()
+            },
+            "refusals": [
+                {
+                    "name": found.name,
+                    "refused": found.refused,
+                    "evidence": found.evidence,
+                    "alert": found.alert,
+                    "untried": found.untried,
+                }
+                for found in self.refusals
+            ],
+            "announced": _announced(self.announcement),
+            "server_not_after": tally.server_not_after or None,
+            "concurrency": tally.concurrency,
+            "limited_to": tally.limited_to,
         }
 
 
@@ -93,18 +139,21 @@ def verify(
     target: Target,
     *,
     requests: int = 200,
+    rate_per_s: float | None = None,
     concurrency: int = 16,
     stop: Stop,
     on_snapshot: Callable[[Tally], None] = lambda tally: None,
     health: Sequence[Health] = (),
     weights: Mapping[str, int] | None = None,
+    issuer: Pair | None = None,
 ) -> Report:
     """Find out whether mutual authentication works at `target`, and if not, why.
 
-    `health` is what the balancer's API says; empty when there is no API to ask. `weights` are
-    those of the server group; without them the target's backends count alike. When stopped, the
-    report holds what was found until then, and does not pass. Raises Problem for files that no
-    request can be made with.
+    At most `rate_per_s` requests are begun a second. `health` is what the balancer's API says;
+    empty when there is no API to ask. `weights` are those of the server group; without them the
+    target's backends count alike. `issuer` is the CA of the clients, where its key is at hand:
+    more strangers can be tried with it. When stopped, the report holds what was found until then,
+    and does not pass. Raises Problem for files that no request can be made with.
     """
     target.check()
     try:
@@ -116,6 +165,7 @@ def verify(
     tally = run(
         target,
         requests=requests,
+        rate_per_s=rate_per_s,
         concurrency=concurrency,
         stop=stop,
         on_snapshot=on_snapshot,
@@ -125,7 +175,7 @@ def verify(
     announcement = None
     if not _HOPELESS.issuperset(tally.outcomes) and not stop.is_set():
         served = not ANSWERED.isdisjoint(tally.outcomes)
-        refusals = try_strangers(target, addresses, stop, served=served)
+        refusals = try_strangers(target, addresses, stop, served=served, issuer=issuer)
         announcement = announce(target, addresses, stop)
     return conclude(
         target, tally, refusals=refusals, announcement=announcement, health=health, weights=weights
@@ -163,8 +213,28 @@ def conclude(
         refusals=observations.refusals,
         health=observations.health,
         diagnoses=diagnose(observations),
-        expected=tuple(expected_shares(weights)),
+        expected=expected_shares(weights),
+        announcement=announcement,
     )
+
+
+def _announced(said: Announcement | None) -> dict[str, object] | None:
+    if said is None:
+        return None
+    return {
+        "versions": list(said.versions),
+        "cipher": said.cipher,
+        "group": said.group,
+        "alpn": said.alpn,
+        "resumption": said.resumption,
+        "certificate_asked": said.certificate_asked,
+        "accepted_cas": [ca_name(der) for der in said.accepted_cas],
+        "chain": [each.subject for each in chain_identities(said.chain)],
+    }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else _rounded(seconds * 1000)
 
 
 def _rounded(milliseconds: float | None) -> float | None:

@@ -71,4 +71,4 @@ def with_health(here: Here, live: Live) -> Live:
 
 
 def show(here: Here, live: Live) -> None:
-    here.snapshot(live, live.to_map())
+    here.snapshot(live)

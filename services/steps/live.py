@@ -10,11 +10,14 @@ from typing import Any, Literal
 from services.cloud.port import ServerHealth
 from services.events import rfc3339
 from services.probe.diagnosis import Diagnosis
+from services.probe.observations import Health
 from services.probe.refusals import Refusal
 from services.probe.tally import Tally, within_chance
 from services.text import say
 
 Fact = str | int | float
+_NO_FACTS = ("time", "kind", "subject")
+Verdict = Literal["", "pass", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,12 @@ class Change:
     def to_map(self) -> dict[str, Any]:
         """The change as JSON: its facts beside time, kind and subject."""
         return {**self.facts, "time": rfc3339(self.at), "kind": self.kind, "subject": self.subject}
+
+    @classmethod
+    def from_map(cls, found: Mapping[str, Any]) -> Change:
+        """The change that `to_map` made `found` of."""
+        facts = {name: value for name, value in found.items() if name not in _NO_FACTS}
+        return cls(datetime.fromisoformat(found["time"]), found["kind"], found["subject"], facts)
 
     def words(self) -> str:
         """The change as one line for people; times of day are those of this computer's zone."""
@@ -91,7 +100,7 @@ class Live:
     """Why the API could not be asked for it the last time; empty when it could."""
     refusals: tuple[Refusal, ...] = ()
     diagnosis: tuple[Diagnosis, ...] = ()
-    verdict: Literal["", "pass", "fail"] = ""
+    verdict: Verdict = ""
     certificate_until: str = ""
     """The end of the server certificate (RFC 3339), where it is known."""
     addresses: tuple[str, ...] = ()
@@ -105,6 +114,13 @@ class Live:
         """Whether a backend's share may differ from its weight's by chance alone."""
         count = self.tally.backends.get(backend, 0)
         return within_chance(count, self.tally.ok, self.expected.get(backend, 0.0))
+
+    def health_by_name(self) -> tuple[Health, ...]:
+        """Health as the rules want it, each server by its backend's name."""
+        return tuple(
+            Health(self.names.get(each.server.id, each.server.id), each.status, each.reason)
+            for each in self.health
+        )
 
     def to_map(self) -> dict[str, Any]:
         tally = self.tally

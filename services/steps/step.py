@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from services.cloud.port import Cloud
+from services.events import Shown
 from services.session.model import Deed, Facts, Session
+from services.steps.course import Course
 from services.stop import Stop
 from services.text import knows, say
 from services.world import World
@@ -30,8 +32,12 @@ class Here:
     reports: Path
     output: Callable[[str], None] = lambda line: None
     """Show one line of what is going on. Called in any thread."""
-    snapshot: Callable[[object, Mapping[str, Any]], None] = lambda shown, data: None
-    """Show how a proof that goes on stands: the thing itself and its JSON form."""
+    snapshot: Callable[[Shown], None] = lambda shown: None
+    """Show how a proof that goes on stands. Called in any thread, many times a second."""
+    change: Callable[[Shown], None] = lambda shown: None
+    """Tell what became otherwise while it goes on. Called in any thread."""
+    course: Course = field(default_factory=Course)
+    """How fast, how often and for how long a proof is to ask."""
     reveal: Callable[[str, str], None] = lambda name, secret: None
     """Show a generated secret, by the name of its ask, once, and only to the person."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -200,8 +206,10 @@ class Step(Protocol):
         ...
 
     @property
-    def LIVE(self) -> Callable[[Here], None] | None:
-        """Watches the proof go on, by snapshots, until it is stopped; None where it does not."""
+    def LIVE(self) -> Callable[[Here], Proof] | None:
+        """Watches the proof go on, by snapshots, until it is stopped or `Here.course` is over, and
+        returns how all of it went; None where it does not go on.
+        """
         ...
 
     def look(self, here: Here) -> Facts:

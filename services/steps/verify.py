@@ -111,7 +111,7 @@ def _concluded(live: Live, report: Report, passed: bool) -> Live:
     )
 
 
-LIVE: Callable[[Here], None] | None = watch
+LIVE: Callable[[Here], Proof] | None = watch
 
 
 def _settled(here: Here, live: Live) -> Live:

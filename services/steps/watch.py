@@ -3,79 +3,317 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
-from services.probe.address import Unresolved, resolve
-from services.probe.observations import NORMAL
-from services.probe.refusals import try_strangers
+from services.cloud.port import ServerHealth
+from services.probe.address import Address, Unresolved, resolve
+from services.probe.announcement import Announcement, announce
+from services.probe.outcome import Outcome
+from services.probe.refusals import MUST_TRY, Pair, try_strangers
+from services.probe.report import Report, conclude
 from services.probe.runner import run
 from services.probe.tally import Tally
+from services.probe.target import Target
 from services.problem import Problem, Stopped
-from services.steps.endpoint import HEALTH_EVERY_S, begin, show, target, with_health
-from services.steps.step import Here
+from services.steps.changes import SILENT_BY_CHANCE, Memory, changes, verdict_change
+from services.steps.course import GENTLE, Course
+from services.steps.endpoint import HEALTH_EVERY_S, begin, show, target, weights
+from services.steps.live import Change, Live, Verdict
+from services.steps.recent import Recent
+from services.steps.step import Check, Here, Proof
+from services.stop import Stop
 
-WATCH_RATE_PER_S = 20
-"""What goes on after the proof is for looking at, not for load."""
+STRANGERS_EVERY_S = 5.0
+"""Strangers knock again, too: the lock must hold as long as one looks."""
+
+CHANGES_KEPT = 1000
+"""The last changes that are kept; a backend that comes and goes for weeks must not fill memory."""
+
+AGAIN_S = 1.0
+"""How soon a run is begun again that ended before its time, for want of an address."""
+
+AT_FIRST_S = 0.2
+"""How soon one looks again before there is anything to look at."""
+
+_JOIN_S = 1.0
 
 
-def watch(here: Here) -> None:
-    """Go on requesting, gently, and asking for health, until stopped (raises Stopped).
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is watched, and who is told."""
 
-    Strangers knock again, too: the lock must hold as long as one looks.
-    """
+    target: Target
+    live: Live
+    """How it stands at the beginning: what is called what, and what is expected."""
+    stop: Stop
+    show: Callable[[Live], None]
+    tell: Callable[[Change], None]
+    """Of each change, right before the snapshot that holds it is shown."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    health: Callable[[], Sequence[ServerHealth]] | None = None
+    """Asks the balancer's API. Raises Problem, Stopped. None where there is none to ask."""
+    weights: Mapping[str, int] | None = None
+    issuer: Pair | None = None
+    """The CA of the clients, where its key is at hand."""
+    server: Pair | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How all of a watch went."""
+
+    report: Report
+    live: Live
+
+    @property
+    def passed(self) -> bool:
+        """Every request was answered, nobody was let in at any time, and it ends well."""
+        held = not any(change.kind == "stranger-let-in" for change in self.live.changes)
+        return held and self.report.verdict == "pass"
+
+    def to_map(self) -> dict[str, Any]:
+        """The report as JSON, and what changed meanwhile."""
+        return {
+            **self.report.to_map(),
+            "verdict": "pass" if self.passed else "fail",
+            "changes": [change.to_map() for change in self.live.changes],
+        }
+
+
+def watch(here: Here) -> Proof:
+    """Go on requesting, gently, and asking for health, until stopped or `Here.course` is over."""
     at = target(here)
     known = here.session.proofs.get("verify")
-    passed = known is not None and known.passed
-    around = begin(here, at)
-    failing = _Failing()
-    served = passed
+    verdict: Verdict = "" if known is None else "pass" if known.passed else "fail"
+    listener = here.facts.get("listener.id", "")
+    seen = follow(
+        Watched(
+            target=at,
+            live=replace(begin(here, at), verdict=verdict),
+            stop=here.stop,
+            show=lambda live: show(here, live),
+            tell=here.change,
+            now=here.world.now,
+            health=lambda: here.cloud.nlb.health(listener, here.stop),
+            weights=weights(here),
+        ),
+        here.course,
+    )
+    result = {**seen.to_map(), "session": here.session.id}
+    return Proof((Check("live.check", seen.passed),), result)
 
-    def look_around() -> None:
-        nonlocal around
-        with suppress(Stopped):
-            while True:
-                try:
-                    around = with_health(here, around)
-                    addresses = resolve(at.host, at.port, here.stop)
-                    strangers = try_strangers(at, addresses, here.stop, served=served)
-                    around = replace(around, refusals=strangers)
-                except Unresolved as error:
-                    here.output(str(error))
-                except Problem as problem:
-                    # What is shown goes stale and says its age; the next answer mends that.
-                    here.output(problem.words().what)
-                here.stop.sleep(HEALTH_EVERY_S)
 
-    def shown(tally: Tally) -> None:
-        nonlocal served
-        served = served or tally.ok > 0
-        well = (
-            passed
-            and not failing.after(tally)
-            and all(each.status == NORMAL for each in around.health)
-            and not any(each.refused is False for each in around.refusals)
-        )
-        live = replace(around, tally=tally, verdict="pass" if well else "fail")
-        show(here, replace(live, certificate_until=tally.server_not_after))
+def follow(at: Watched, course: Course) -> Watching:
+    """Watch until `at.stop` is set or `course` is over, and return how all of it went.
 
-    looking = threading.Thread(target=look_around, name="watch", daemon=True)
+    Snapshots are shown and changes told in this thread. Raises Problem for files that no request
+    can be made with.
+    """
+    at.target.check()
+    if course.pace.rate_per_s is None:
+        course.pace.rate_per_s = GENTLE
+    watching = _Watch(at, course)
+    looking = threading.Thread(target=watching.look_around, name="watch", daemon=True)
     looking.start()
-    run(at, rate_per_s=WATCH_RATE_PER_S, concurrency=4, stop=here.stop, on_snapshot=shown)
-    looking.join(1)
-    here.stop.check()
+    try:
+        watching.request()
+    finally:
+        watching.over.set()
+    looking.join(_JOIN_S)
+    return watching.conclude()
 
 
-class _Failing:
-    """Whether requests fail now: the tally is cumulative, and never forgets."""
+@dataclass(slots=True)
+class _Watch:
+    """One watch: the requests in its caller's thread, everything else in a thread beside it."""
 
-    WINDOW_S = 5.0
+    at: Watched
+    course: Course
+    over: Stop = field(default_factory=Stop)
+    """Set when the requests are through: nothing is looked at any more."""
+    total: Tally = field(default_factory=Tally)
+    _around: Live = field(init=False)
+    """What the thread beside found, as a whole: replaced, never changed."""
+    _addresses: tuple[Address, ...] = ()
+    _announcement: Announcement | None = None
+    _memory: Memory = field(default_factory=Memory)
+    _changes: deque[Change] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT))
+    _recent: Recent = field(default_factory=Recent)
+    _shown: Live = field(init=False)
 
-    def __init__(self) -> None:
-        self._failed = 0
-        self._until = 0.0
+    def __post_init__(self) -> None:
+        self._around = self._shown = self.at.live
 
-    def after(self, tally: Tally) -> bool:
-        if tally.failed > self._failed:
-            self._failed, self._until = tally.failed, tally.elapsed_s + self.WINDOW_S
-        return tally.elapsed_s < self._until
+    # the requests
+
+    def request(self) -> None:
+        """Make the requests, run after run: a new pace and new addresses begin another one."""
+        course, began = self.course, time.monotonic()
+        while not self.at.stop.is_set():
+            left_s = course.duration_s and course.duration_s - (time.monotonic() - began)
+            left = course.requests and course.requests - self.total.requests
+            if (left is not None and left <= 0) or (left_s is not None and left_s <= 0):
+                return
+            if not self._run(left, left_s):
+                with suppress(Stopped):
+                    self.at.stop.sleep(min(AGAIN_S, left_s or AGAIN_S))
+
+    def _run(self, requests: int | None, duration_s: float | None) -> bool:
+        """One run. False if it ended without one request that got anywhere."""
+        if not self._addresses:
+            self._resolve()
+        before, pace, addresses = self.total, self.course.pace.rate_per_s, self._addresses
+        segment = Stop()
+
+        def snapshot(tally: Tally) -> None:
+            self.total = _followed(before, tally).after(self.total)
+            self._show(pace)
+            moved = bool(addresses) and set(self._addresses) != set(addresses)
+            if moved or self.course.pace.rate_per_s != pace:
+                segment.set()
+
+        with suppress(Stopped), self.at.stop.closing(segment.set):
+            tally = run(
+                self.at.target,
+                requests=requests,
+                duration_s=duration_s,
+                rate_per_s=pace,
+                concurrency=self.course.concurrency or 4,
+                stop=segment,
+                on_snapshot=snapshot,
+                addresses=addresses or None,
+            )
+            snapshot(tally)
+            return Outcome.NAME_NOT_RESOLVING not in tally.outcomes
+        return True
+
+    def _resolve(self) -> None:
+        """Look the target's name up; addresses that it had stay where it has none any more."""
+        with suppress(Unresolved, Stopped):
+            at = self.at.target
+            self._addresses = resolve(at.host, at.port, self.at.stop)
+
+    def _show(self, pace: float | None) -> None:
+        now = self.at.now()
+        live = replace(
+            self._around,
+            tally=self.total,
+            pace=pace,
+            addresses=tuple(map(str, self._addresses)),
+            certificate_until=self.total.server_not_after,
+        )
+        self._memory, found = changes(self._memory, live, now)
+        verdict = self._verdict(live)
+        found += verdict_change(self._shown.verdict, verdict, now)
+        self._recent.add(now, self.total)
+        told = self._shown.changes
+        if found:
+            self._changes.extend(found)
+            told = tuple(self._changes)
+            for change in found:
+                self.at.tell(change)
+        self._shown = replace(live, verdict=verdict, changes=told)
+        self.at.show(self._shown)
+
+    def _verdict(self, live: Live) -> Verdict:
+        """How it stands now; as before where that cannot be told yet."""
+        missing = (
+            share
+            for name, share in live.expected.items()
+            if name not in live.tally.backends and (1 - share) ** live.tally.ok < SILENT_BY_CHANCE
+        )
+        wrong = any(each.status not in ("Normal", "Initial") for each in live.health)
+        if not self._memory.well or wrong or any(missing):
+            return "fail"
+        tried = {each.name for each in live.refusals if each.refused}
+        settled = all(each.status == "Normal" for each in live.health)
+        if live.tally.ok and settled and tried >= set(MUST_TRY):
+            return "pass"
+        return self._shown.verdict
+
+    # everything else
+
+    def look_around(self) -> None:
+        """Look at health, addresses, strangers and causes again and again, in a thread."""
+        knocked_at = float("-inf")
+        with suppress(Stopped), self.at.stop.closing(self.over.set):
+            while True:
+                self._look_at_health()
+                self._resolve()
+                tally = self._recent.tally
+                if tally.ok and time.monotonic() - knocked_at >= STRANGERS_EVERY_S:
+                    knocked_at = time.monotonic()
+                    self._knock()
+                if tally.requests:
+                    causes = self._report(tally).diagnoses
+                    self._around = replace(self._around, diagnosis=causes)
+                self.over.sleep(HEALTH_EVERY_S if tally.requests else AT_FIRST_S)
+
+    def _look_at_health(self) -> None:
+        if self.at.health is None:
+            return
+        try:
+            health = tuple(self.at.health())
+        except Problem as problem:
+            # What is shown goes stale and says its age; the next answer mends that.
+            self._around = replace(self._around, health_unknown=problem.words().what)
+            return
+        self._around = replace(
+            self._around, health=health, health_at=self.at.now(), health_unknown=""
+        )
+
+    def _knock(self) -> None:
+        """Be a stranger, while there is somebody who is served: else nothing is proven by it."""
+        refusals = try_strangers(
+            self.at.target,
+            self._addresses,
+            self.over,
+            served=True,
+            issuer=self.at.issuer,
+            server=self.at.server,
+        )
+        if not self.over.is_set():
+            self._around = replace(self._around, refusals=refusals)
+        if self._announcement is None:
+            self._announcement = announce(self.at.target, self._addresses, self.over)
+
+    # the end
+
+    def conclude(self) -> Watching:
+        """How all of it went, with what was found last."""
+        unproven = not self._around.refusals and self._addresses and self._recent.tally.ok
+        if unproven and not self.at.stop.is_set():
+            # The watch was too short for the thread beside.
+            self.over = Stop()
+            with suppress(Stopped), self.at.stop.closing(self.over.set):
+                self._knock()
+        # What a new pace or a person's stop cut off proves nothing against the endpoint.
+        report = self._report(replace(self.total, unfinished=0))
+        return Watching(report, self._shown)
+
+    def _report(self, tally: Tally) -> Report:
+        return conclude(
+            self.at.target,
+            tally,
+            refusals=self._around.refusals,
+            announcement=self._announcement,
+            health=self._around.health_by_name(),
+            weights=self.at.weights,
+        )
+
+
+def _followed(before: Tally, now: Tally) -> Tally:
+    """Two runs one after the other as one; what is no count is that of the present one."""
+    return replace(
+        before + now,
+        elapsed_s=before.elapsed_s + now.elapsed_s,
+        server_not_after=now.server_not_after or before.server_not_after,
+        concurrency=now.concurrency,
+        limited_to=now.limited_to,
+    )
