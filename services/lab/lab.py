@@ -127,6 +127,10 @@ class Lab:
                 str(port): f"{address[0]}:{address[1]}"
                 for port, address in self.balancer.addresses.items()
             },
+            "zones": {
+                str(port): [f"{host}:{number}" for host, number in zones]
+                for port, zones in self.balancer.zones.items()
+            },
             "names": self._names(),
             "faults": list(self.faults),
             "answers": str(self._directory / "answers.toml"),
@@ -147,6 +151,7 @@ class Lab:
         await self.state.transact(change)
         await self.hosts.reconcile()
         await self._balance()
+        await self.balancer.reconcile()
 
     def _names(self) -> Mapping[str, Sequence[str]]:
         return names(self._scenario, self.state.listeners(), self.faults)

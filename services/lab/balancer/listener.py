@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 Mutual = Literal["required", "optional", "off"]
@@ -28,6 +29,20 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Verification:
+    """How client certificates are judged; as it stands here, by RFC 5280 6.1 and as of now."""
+
+    names_announced: bool = True
+    """Whether the CertificateRequest names the CAs that are trusted (RFC 8446 4.2.4)."""
+    forgiven: frozenset[int] = frozenset()
+    """What is no reason to refuse, by OpenSSL's numbers (`X509_V_ERR_…`)."""
+    at: datetime | None = None
+    """The moment to judge as of; now if None."""
+    crls_der: tuple[bytes, ...] = ()
+    """Certificate revocation lists; with one, whoever is on it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A TCPSSL listener, in the cloud's words; `ciphers` are OpenSSL's names, TLS 1.3's included.
 
@@ -39,6 +54,7 @@ class Listener:
     key_pem: str = field(repr=False)
     ca_pem: str | None = None
     mutual: Mutual = "off"
+    verification: Verification = Verification()
     tls_versions: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
     ciphers: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Protocol, cast
@@ -262,47 +261,6 @@ class _Backend(asyncio.Protocol):
                 self._transport.close()
             else:
                 self._transport.abort()
-
-
-class Reset(asyncio.Protocol):
-    """Answers a client's first bytes with RST, or its silence after a moment.
-
-    At once would be too soon: on one computer the client would still be connecting.
-    """
-
-    _MOMENT_S = 0.2
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        reset_on_close(transport.get_extra_info("socket"))
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._MOMENT_S, self._transport.abort)
-
-    def data_received(self, data: bytes) -> None:
-        self._transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.cancel()
-
-
-class Stalled(asyncio.Protocol):
-    """Takes what comes and never answers, for as long as the client stays."""
-
-    def __init__(self, joined: Callable[[Stalled], None], left: Callable[[Stalled], None]) -> None:
-        self._joined = joined
-        self._left = left
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._joined(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._left(self)
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
 
 
 _PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

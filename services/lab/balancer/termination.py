@@ -7,18 +7,19 @@ keys from memory, so that they never touch the disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from services.lab.balancer.listener import Listener, Mutual
+from services.lab.balancer.listener import Listener
 from services.problem import Problem
 
 if TYPE_CHECKING:
-    from OpenSSL import SSL
+    from OpenSSL import SSL, crypto
 
 _VERSIONS = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
-def server_context(listener: Listener, mutual: Mutual) -> SSL.Context:
+def server_context(listener: Listener) -> SSL.Context:
     """A context with the listener's certificate and policy, for any number of connections.
 
     Raises `Problem` when certificate, key, CA or policy cannot be used.
@@ -43,8 +44,8 @@ def server_context(listener: Listener, mutual: Mutual) -> SSL.Context:
         key = load_pem_private_key(listener.key_pem.encode(), None)
         context.use_privatekey(key)  # type: ignore[arg-type]  # checked right below
         context.check_privatekey()
-        if mutual != "off" and listener.ca_pem is not None:
-            _ask_for_certificates(context, listener.ca_pem, required=mutual == "required")
+        if listener.mutual != "off" and listener.ca_pem is not None:
+            _ask_for_certificates(context, listener, listener.ca_pem)
     except (ValueError, TypeError, SSL.Error, crypto.Error) as error:
         # The libraries' texts name a defect, never key material.
         raise Problem("lab.listener-unusable", str(error), port=listener.port) from None
@@ -75,18 +76,35 @@ def _set_policy(context: SSL.Context, listener: Listener) -> None:
         context.set_tls13_ciphersuites(":".join(newer).encode())
 
 
-def _ask_for_certificates(context: SSL.Context, ca_pem: str, *, required: bool) -> None:
+def _ask_for_certificates(context: SSL.Context, listener: Listener, ca_pem: str) -> None:
     from cryptography import x509
     from OpenSSL import SSL, crypto
 
-    authorities = x509.load_pem_x509_certificates(ca_pem.encode())
+    how = listener.verification
     store = context.get_cert_store()
     if store is None:
         raise ValueError("the context has no certificate store")
     # The listener may be given a subordinate CA alone: it is trusted as it stands (no root).
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    for authority in authorities:
+    for authority in x509.load_pem_x509_certificates(ca_pem.encode()):
         store.add_cert(crypto.X509.from_cryptography(authority))
-        context.add_client_ca(authority)
-    demand = SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else 0
-    context.set_verify(SSL.VERIFY_PEER | demand)
+        if how.names_announced:
+            context.add_client_ca(authority)
+    if how.at is not None:
+        store.set_time(how.at)
+    for crl in how.crls_der:
+        store.add_crl(x509.load_der_x509_crl(crl))
+        store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
+    demand = SSL.VERIFY_FAIL_IF_NO_PEER_CERT if listener.mutual == "required" else 0
+    context.set_verify(SSL.VERIFY_PEER | demand, _forgiving(how.forgiven) if how.forgiven else None)
+
+
+def _forgiving(
+    forgiven: frozenset[int],
+) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
+    """What OpenSSL asks about every certificate of a chain, and every error that it finds there."""
+
+    def judge(_: SSL.Connection, __: crypto.X509, error: int, depth: int, good: int) -> bool:
+        return bool(good) or error in forgiven
+
+    return judge

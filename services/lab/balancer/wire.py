@@ -13,6 +13,9 @@ from OpenSSL import SSL
 _RECORD = 16384
 """TLS's largest record, hence the most that one read gives (RFC 8446 5.1)."""
 
+_HANDSHAKE = 22
+"""The first byte of a TLS connection: the ClientHello's content type (RFC 8446 5.1)."""
+
 _PIECE = 1 << 16
 """How much of the pending output is taken at once."""
 
@@ -54,16 +57,18 @@ class Wire(Protocol):
 class Plain:
     """No TLS: the listener that somebody created with the wrong protocol."""
 
-    finished = False
-
     def __init__(self) -> None:
+        self._arrived = b""
         self._out = b""
+        self.finished = False
 
     def admit(self, data: bytes) -> bool:
+        self._arrived = data
         return True
 
     def feed(self, data: bytes) -> bytes:
-        return data
+        arrived, self._arrived = self._arrived, b""
+        return arrived + data
 
     def seal(self, data: bytes) -> None:
         self._out += data
@@ -125,3 +130,41 @@ class Tls:
             while not chunks or len(chunks[-1]) == _PIECE:
                 chunks.append(self._tls.bio_read(_PIECE))
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class Either:
+    """TLS for a client that begins with it, and no TLS for any other, on one port."""
+
+    def __init__(self, context: SSL.Context) -> None:
+        self._context = context
+        self._wire: Wire = Plain()
+        self._chosen = False
+
+    @property
+    def finished(self) -> bool:
+        return self._wire.finished
+
+    @finished.setter
+    def finished(self, finished: bool) -> None:
+        self._wire.finished = finished
+
+    def admit(self, data: bytes) -> bool:
+        if not data:
+            return False
+        if not self._chosen:
+            self._chosen = True
+            if data[0] == _HANDSHAKE:
+                self._wire = Tls(self._context)
+        return self._wire.admit(data)
+
+    def feed(self, data: bytes) -> bytes:
+        return self._wire.feed(data)
+
+    def seal(self, data: bytes) -> None:
+        self._wire.seal(data)
+
+    def finish(self) -> None:
+        self._wire.finish()
+
+    def take(self) -> bytes:
+        return self._wire.take()

@@ -93,7 +93,7 @@ def delete_listener(call: Call) -> tuple[Json, Account]:
 
 def get_listener_attribute(call: Call) -> Json:
     listener = _listener_of(call)
-    return {**_shown(call.account, listener), "Tags": tag_key_value(listener.tags)}
+    return {**_shown(call, listener), "Tags": tag_key_value(listener.tags)}
 
 
 def list_listeners(call: Call) -> Json:
@@ -110,7 +110,7 @@ def list_listeners(call: Call) -> Json:
         if tagged_as_asked(asked, listener.tags)
     ]
     page, fields = by_token(asked, found)
-    shown = [{**_shown(call.account, one), "Tags": key_value(one.tags)} for one in page]
+    shown = [{**_shown(call, one), "Tags": key_value(one.tags)} for one in page]
     return {"Listeners": shown, **fields}
 
 
@@ -354,7 +354,7 @@ def _health(group: ServerGroup, member: Member, checked: tuple[str, str] | None)
     return checked or ("Normal", "")
 
 
-def _shown(account: Account, listener: Listener) -> Json:
+def _shown(call: Call, listener: Listener) -> Json:
     return {
         "AlpnEnabled": listener.alpn,
         "AlpnPolicy": listener.alpn_policy,
@@ -371,11 +371,11 @@ def _shown(account: Account, listener: Listener) -> Json:
         "ListenerStatus": listener.status,
         "LoadBalancerId": listener.load_balancer_id,
         "Mss": listener.mss,
-        "ProxyProtocolEnabled": listener.proxy_protocol,
+        "ProxyProtocolEnabled": listener.proxy_protocol or call.faults.on("proxy-header"),
         "ProxyProtocolV2Config": {
             name: name in listener.proxy_protocol_v2 for name in _PROXY_FIELDS
         },
-        "RegionId": account.region,
+        "RegionId": call.account.region,
         "SecSensorEnabled": listener.sec_sensor,
         "SecurityPolicyId": listener.security_policy_id,
         "ServerGroupId": listener.server_group_id,
