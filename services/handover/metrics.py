@@ -103,7 +103,7 @@ def _quantiles(
     for name, value in percentiles_ms.items():
         digits = name.removeprefix("p")
         if value is not None and digits.isdigit():
-            yield Sample(value / 1000, {**labels, "quantile": str(float(f"0.{digits}"))})
+            yield Sample(round(value / 1000, 9), {**labels, "quantile": str(float(f"0.{digits}"))})
 
 
 def _family(

@@ -19,13 +19,10 @@ from services.handover.content import (
     Stranger,
     Verification,
 )
-from services.probe.tally import CHANCE_Z, expected_shares, share_interval, within_chance
+from services.probe.tally import CHANCE_Z, share_interval, within_chance
 from services.problem import Problem
-from services.session.model import Facts, Session
+from services.session.model import Session
 from services.text import knows, say
-
-WEIGHT = "weight."
-"""The facts `weight.<backend>`: how often each backend is expected to answer."""
 
 
 class _Tls(msgspec.Struct, frozen=True):
@@ -56,6 +53,7 @@ class _Result(msgspec.Struct, frozen=True):
     health: tuple[Health, ...] = ()
     diagnosis: tuple[Cause, ...] = ()
     # beyond the contract
+    expected: dict[str, float] = {}
     outcomes: dict[str, int] = {}
     samples: dict[str, str] = {}
     addresses: dict[str, dict[str, int]] = {}
@@ -101,7 +99,7 @@ def _verification(kept: Mapping[str, Any], time: str, session: Session) -> Verif
         phases_ms=result.phases_ms,
         outcomes=result.outcomes or {"ok": result.ok},
         samples=result.samples,
-        backends=tuple(_shares(result, session.facts)),
+        backends=tuple(_shares(result)),
         addresses=result.addresses,
         strangers=tuple(_strangers(result)),
         health=result.health,
@@ -113,16 +111,9 @@ def _verification(kept: Mapping[str, Any], time: str, session: Session) -> Verif
     )
 
 
-def _shares(result: _Result, facts: Facts) -> Iterator[Share]:
-    """Every backend that answered or had to. Pages that name no backend promise nothing."""
-    weights = {
-        name.removeprefix(WEIGHT): int(weight)
-        for name, weight in facts.items()
-        if name.startswith(WEIGHT) and weight.isdigit()
-    }
-    expected = expected_shares(weights)
-    if not expected.keys() & result.backends.keys():
-        expected = {}
+def _shares(result: _Result) -> Iterator[Share]:
+    """Every backend that answered or had to."""
+    expected = result.expected
     for name in sorted({*result.backends, *result.failures_by_backend, *expected}):
         count = result.backends.get(name, 0)
         low, high = share_interval(count, result.ok, CHANCE_Z)

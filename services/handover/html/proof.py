@@ -53,7 +53,7 @@ def proof(found: Verification, picture: bytes | None) -> Markup:
         _figures(found),
         subsection("backends", _backends(found.backends, found.ok)) if found.backends else None,
         subsection("strangers", _strangers(found.strangers)) if found.strangers else None,
-        subsection("latency", _latency(found)) if found.latency_ms else None,
+        subsection("latency", _latency(found)) if found.ok else None,
         subsection("outcomes", _outcomes(found)),
         subsection("addresses", _addresses(found)) if found.addresses else None,
         subsection("health", _health(found)) if found.health else None,
@@ -156,6 +156,7 @@ def _fared(stranger: Stranger) -> Markup:
 
 def _latency(found: Verification) -> Markup:
     phases = {"whole": found.latency_ms, **found.phases_ms}
+    phases = {name: each for name, each in phases.items() if any(each.values())}
     names = sorted({name for each in phases.values() for name in each}, key=_percentile)
     return table(
         say("handover.caption.latency"),

@@ -39,21 +39,20 @@ CONTRACT: dict[str, Any] = {
 }
 """The object of the contract, and nothing beyond it."""
 
-WEIGHTS = {"weight.ECS01": "100", "weight.ECS02": "100", "weight.ECS03": "0"}
+EXPECTED = {"expected": {"ECS01": 0.5, "ECS02": 0.5}}
 
 
-def read(result: dict[str, Any], facts: dict[str, str] | None = None) -> Verification | None:
+def read(result: dict[str, Any]) -> Verification | None:
     proved = Proved(passed=True, time="2026-11-24T12:00:00.000Z", result=result)
     session = Session(
         id="20261124-c0ffee",
-        seen={"last": facts or {}},
         proofs={"first": Proved(passed=True, time=""), "last": proved},
     )
     return verification(session, ("first", "last", "never"))
 
 
 def test_the_contract_is_enough() -> None:
-    found = read(CONTRACT, WEIGHTS)
+    found = read({**CONTRACT, **EXPECTED})
     assert found is not None
     assert (found.verdict, found.requests, found.tls_version) == ("pass", 200, "TLSv1.3")
     assert found.time == "2026-11-24T12:00:00.000Z"
@@ -76,13 +75,13 @@ def test_the_contract_is_enough() -> None:
 
 
 def test_a_backend_that_gave_no_answer_is_told_too() -> None:
-    found = read({**CONTRACT, "backends": {"ECS01": 200}}, WEIGHTS)
+    found = read({**CONTRACT, **EXPECTED, "backends": {"ECS01": 200}})
     assert found is not None
     assert [(each.backend, each.count) for each in found.backends] == [("ECS01", 200), ("ECS02", 0)]
 
 
-def test_pages_that_name_no_backend_are_not_measured_by_weights() -> None:
-    found = read({**CONTRACT, "backends": {"page 5e1c": 120, "page a0ff": 80}}, WEIGHTS)
+def test_where_nothing_is_expected_nothing_is_judged() -> None:
+    found = read({**CONTRACT, "backends": {"page 5e1c": 120, "page a0ff": 80}})
     assert found is not None
     assert [(each.expected, each.within_chance) for each in found.backends] == [(None, None)] * 2
 
