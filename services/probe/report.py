@@ -70,7 +70,12 @@ class Report:
             "latency_ms": {"p50": _rounded(tally.p50_ms), "p99": _rounded(tally.p99_ms)},
             "requests_per_second": round(tally.requests_per_second, 1),
             "health": [
-                {"server": health.server, "status": health.status} for health in self.health
+                {
+                    "server": health.server,
+                    "status": health.status,
+                    **({"reason": health.reason} if health.reason else {}),
+                }
+                for health in self.health
             ],
             "diagnosis": [
                 {
