@@ -57,9 +57,9 @@ class Done(Frame[None]):
     def _words(self) -> Content:
         session, folder = self._walk.session, self._walk.store.folder
         parts: list[tuple[str, str] | str] = []
-        for command in ("status", "verify", "cleanup"):
+        for command in ("status", "verify", "export report", "cleanup"):
             parts += [
-                say(f"screens.done.{command}"),
+                say(f"screens.done.{command.partition(' ')[0]}"),
                 (f"\n  {self._program} {command} {session.id}\n", "bold"),
             ]
         parts += ["\n", say("screens.done.files"), f"\n  {folder.path}\n\n"]
