@@ -1,40 +1,40 @@
-"""The request engine against a loop of curl, both against nginx on a core of its own.
+"""The request engine against a client in C and a loop of curl; nginx has a core of its own.
 
-nginx's stream module terminates mutual TLS and passes on to two HTTP backends, all on the first
-core; the clients run on the last. Each request of either side is a fresh TCP connection, a full
-TLS 1.3 handshake with chain and name verified, and one GET. The loop is what people write: a
-shell that starts curl for each request. The engine is what the program runs, the worker process
-with its counting and reporting, at 16 connections at once.
+nginx terminates mutual TLS and passes on to two HTTP backends (`balancer`), all on the first core;
+the clients run on the last. Each request of every side is a fresh TCP connection, a full TLS 1.3
+handshake with chain and name verified, and one GET, its answer read whole. The engine is what the
+program runs, the worker process with its counting and reporting, at 16 connections at once. The C
+client (`mtls_client.c`) does the same with epoll and the same libssl, and counts nothing but the
+answers. The loop is what people write: a shell that starts curl for each request.
 
-CPU time is that of the whole processes as the kernel accounts it, but that the engine's is less
-the start of its interpreter (a run of one request), which does not grow with the requests. Both
-run at the worker's own priority, in a session of their own: on a shared computer a niced process
-would lose against one that is not. The sum of the tally, and what the backends logged themselves,
-must be the number of requests, exactly.
+CPU time is that of the whole processes as the kernel accounts it, but that the engine's and the C
+client's are less their starts (a run of one request), which do not grow with the requests. All run
+at the worker's own priority, in a session of their own: on a shared computer a niced process would
+lose against one that is not. The sum of the tally, and what the backends logged themselves, must be
+the number of requests, exactly.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
+from scripts.benchmarks import balancer, compiled, credentials
+from scripts.benchmarks.balancer import Balancer
 from scripts.benchmarks.child import children_cpu_s, need, on_core, spend
-from scripts.benchmarks.finding import Finding, Skipped, at_least, exactly
+from scripts.benchmarks.finding import Finding, Omitted, Skipped, at_least, at_most, exactly
 from scripts.benchmarks.rounds import in_turn, ratio, summary
-from services.probe import runner
+from scripts.benchmarks.verifier import verify
 from services.probe.target import Target
 from services.probe.worker import NICENESS
-from services.stop import Stop
-
-if TYPE_CHECKING:
-    from tests.services.probe.nginx import Nginx
 
 ROUNDS = 5
 
@@ -54,54 +54,90 @@ class Pace:
     """Requests per second."""
 
 
-def measure(rounds: int) -> Sequence[Finding]:
+def measure(rounds: int) -> Sequence[Finding | Omitted]:
     need("curl")
-    need("nginx")
-    from tests.services.probe import certificates, nginx
-
-    if not nginx.STREAM_MODULE.exists():
-        raise Skipped("nginx has no stream module here")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        made = certificates.make(folder)
+        made = credentials.make(folder)
         with on_core(0):
-            balancer = stack.enter_context(nginx.running(folder, made))
+            target = stack.enter_context(balancer.running(folder, made))
         with on_core(-1):
-            return _compare(balancer, rounds)
+            return _compare(target, folder, rounds)
 
 
-def _compare(balancer: Nginx, rounds: int) -> Sequence[Finding]:
-    target = balancer.target(path=PATH)
-    paces = in_turn(
-        {"engine": partial(_engine, target), "curl": partial(_curl_loop, target)}, rounds
+def _compare(target: Balancer, folder: Path, rounds: int) -> Sequence[Finding | Omitted]:
+    way_in = target.target(PATH)
+    ways: dict[str, Callable[[], Pace]] = {"engine": partial(_engine, way_in)}
+    no_c_client = ""
+    try:
+        ways["C client"] = partial(_c_client, compiled.mtls_client(folder), way_in)
+    except Skipped as skipped:
+        no_c_client = str(skipped)
+    ways["curl loop"] = partial(_curl_loop, way_in)
+
+    paces = in_turn(ways, rounds)
+    cpu = {name: [pace.cpu_s for pace in taken] for name, taken in paces.items()}
+    rate = {name: [pace.rate for pace in taken] for name, taken in paces.items()}
+    asked = (rounds + 1) * ((len(ways) - 1) * (REQUESTS + 1) + CURLS)
+
+    what = "CPU per request, engine / C client"
+    against_c: Finding | Omitted = (
+        Omitted(what, no_c_client)
+        if no_c_client
+        else ratio(what, cpu["engine"], cpu["C client"], at_most(1.1))
     )
-    engine, curl = paces["engine"], paces["curl"]
-    cpu, rate = [pace.cpu_s for pace in engine], [pace.rate for pace in engine]
-    their_cpu, their_rate = [pace.cpu_s for pace in curl], [pace.rate for pace in curl]
-    asked = (rounds + 1) * (REQUESTS + 1 + CURLS)
-    logged = sum(balancer.logged(PATH).values())
     return [
-        ratio("requests per second, engine / curl loop", rate, their_rate, at_least(12)),
-        ratio("CPU per request, curl loop / engine", their_cpu, cpu, at_least(13)),
-        summary("counted / asked / logged by the backends", [logged / asked], exactly(1)),
-        summary("engine's CPU per request", [each * 1e6 for each in cpu], unit="µs"),
-        summary("engine's requests per second", rate),
+        against_c,
+        ratio(
+            "requests per second, engine / curl loop",
+            rate["engine"],
+            rate["curl loop"],
+            at_least(12),
+        ),
+        ratio("CPU per request, curl loop / engine", cpu["curl loop"], cpu["engine"], at_least(13)),
+        summary(
+            "counted / asked / logged by the backends",
+            [target.logged(PATH) / asked],
+            exactly(1),
+        ),
+        *(
+            summary(f"{name}: CPU per request", [each * 1e6 for each in cpu[name]], unit="µs")
+            for name in ways
+        ),
+        *(summary(f"{name}: requests per second", rate[name]) for name in ways),
     ]
 
 
 def _engine(target: Target) -> Pace:
-    start_s, _ = _requests(target, 1)
-    whole_s, rate = _requests(target, REQUESTS)
+    start = verify(target, 1, concurrency=CONCURRENCY)
+    whole = verify(target, REQUESTS, concurrency=CONCURRENCY)
+    return Pace((whole.cpu_s - start.cpu_s) / (REQUESTS - 1), whole.rate)
+
+
+def _c_client(program: Path, target: Target) -> Pace:
+    start_s, _ = _run_c_client(program, target, 1)
+    whole_s, rate = _run_c_client(program, target, REQUESTS)
     return Pace((whole_s - start_s) / (REQUESTS - 1), rate)
 
 
-def _requests(target: Target, number: int) -> tuple[float, float]:
-    """The worker's CPU time for this many requests, and their rate by its own clock."""
+def _run_c_client(program: Path, target: Target, requests: int) -> tuple[float, float]:
+    """The client's CPU time for this many requests, and their rate by its own clock."""
+    command = shlex.join(
+        [
+            *(str(program), target.host, str(target.port), target.name),
+            *map(str, (target.ca_file, target.certificate_file, target.key_file)),
+            *(target.path, str(requests), str(CONCURRENCY)),
+        ]
+    )
     before = children_cpu_s()
-    tally = runner.run(target, requests=number, concurrency=CONCURRENCY, stop=Stop())
-    if tally.ok != number or sum(tally.backends.values()) != number:
-        raise AssertionError(f"of {number} requests {tally.outcomes}: {tally.samples}")
-    return children_cpu_s() - before, tally.requests_per_second
+    ran = subprocess.run(
+        _as_nice_as_the_worker(f"exec {command}"),
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    return children_cpu_s() - before, requests / json.loads(ran.stdout)["elapsed_s"]
 
 
 def _curl_loop(target: Target) -> Pace:
@@ -114,9 +150,13 @@ def _curl_loop(target: Target) -> Pace:
             f"https://{target.name}:{target.port}{target.path}",
         ]
     )
-    # As nice as the worker, in its own session too (`services.probe.worker.stand_back`).
-    alike = f"{{ echo {NICENESS} > /proc/self/autogroup; }} 2>/dev/null || :"
-    loop = f"{alike}; i=0; while [ $i -lt {CURLS} ]; do {curl}; i=$((i+1)); done"
-    niceness = NICENESS - os.nice(0)
-    spent = spend(["nice", "-n", str(niceness), "sh", "-ec", loop])
+    loop = f"i=0; while [ $i -lt {CURLS} ]; do {curl}; i=$((i+1)); done"
+    spent = spend(_as_nice_as_the_worker(loop))
     return Pace(spent.cpu_s / CURLS, CURLS / spent.wall_s)
+
+
+def _as_nice_as_the_worker(script: str) -> Sequence[str]:
+    """A shell for `script`; to be started in a session of its own, as the worker is."""
+    alike = f"{{ echo {NICENESS} > /proc/self/autogroup; }} 2>/dev/null || :"
+    niceness = NICENESS - os.nice(0)
+    return ["nice", "-n", str(niceness), "sh", "-ec", f"{alike}; {script}"]

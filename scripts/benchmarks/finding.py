@@ -73,3 +73,15 @@ class Finding:
             "goal": None if self.goal is None else str(self.goal),
             "met": self.met,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """A number that could not be had on this computer, while others of its benchmark could."""
+
+    what: str
+    reason: str
+
+    def to_map(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {"what": self.what, "skipped": self.reason}

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scripts.benchmarks.finding import Finding
+from scripts.benchmarks.finding import Finding, Omitted
 
 HEADINGS = ("benchmark", "what", "goal", "measured", "rounds", "met")
 _MET = {True: "yes", False: "NO", None: ""}
 
 
-def rows_of(benchmark: str, findings: Sequence[Finding]) -> list[Sequence[str]]:
+def rows_of(benchmark: str, findings: Sequence[Finding | Omitted]) -> list[Sequence[str]]:
     """A row a finding; the benchmark's name stands once."""
     return [
-        (
-            "" if index else benchmark,
-            finding.what,
-            "" if finding.goal is None else str(finding.goal),
-            _number(finding.value) + (f" {finding.unit}" if finding.unit else ""),
-            f"{_number(finding.low)} to {_number(finding.high)}",
-            _MET[finding.met],
-        )
-        for index, finding in enumerate(findings)
+        ("" if index else benchmark, *_cells(finding)) for index, finding in enumerate(findings)
     ]
+
+
+def _cells(finding: Finding | Omitted) -> Sequence[str]:
+    if isinstance(finding, Omitted):
+        return (f"{finding.what}: skipped: {finding.reason}",)
+    return (
+        finding.what,
+        "" if finding.goal is None else str(finding.goal),
+        _number(finding.value) + (f" {finding.unit}" if finding.unit else ""),
+        f"{_number(finding.low)} to {_number(finding.high)}",
+        _MET[finding.met],
+    )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
