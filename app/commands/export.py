@@ -16,7 +16,7 @@ from services.handover.html.document import document
 from services.handover.metrics import prometheus
 from services.handover.snapshot import snapshot
 from services.problem import Exit
-from services.text import say
+from services.text import say, spoken
 
 
 def run(options: Options, console: Console, home: Path) -> Exit:
@@ -25,7 +25,7 @@ def run(options: Options, console: Console, home: Path) -> Exit:
     walk = wiring.at_rest(wiring.read(options.session))
     content = gather(walk, datetime.now(UTC), __version__, console.redact)
     folder = Path(options.output).expanduser().absolute() if options.output else None
-    written = deliver(folder or walk.store.folder.reports, _files(content, options.lang))
+    written = deliver(folder or walk.store.folder.reports, _files(content, spoken("handover")))
     if console.json:
         console.result(
             {

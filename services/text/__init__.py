@@ -24,6 +24,11 @@ def speak(language: str) -> None:
     _language = language
 
 
+def spoken(room: str) -> str:
+    """The language in which a room is said: the chosen one, or English where that lacks it."""
+    return _language if _room(_language, room) else "en"
+
+
 def learn(room: str, table: Mapping[str, object]) -> None:
     """Add a room of English words that no file holds, for a step that comes from elsewhere.
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services import text
-from services.text import knows, learn, say
+from services.text import knows, learn, say, speak, spoken
 
 ROOMS = sorted(Path(text.__file__).parent.glob("*/*.toml"))
 
@@ -74,3 +74,13 @@ def test_what_is_taught_does_not_change_the_catalogue() -> None:
 def test_an_unknown_key_is_a_defect() -> None:
     with pytest.raises(KeyError):
         say("core.never-written")
+
+
+def test_a_room_is_said_in_english_where_the_chosen_language_lacks_it() -> None:
+    speak("xx")
+    try:
+        assert spoken("core") == "en"
+        assert say("core.no-cost")
+    finally:
+        speak("en")
+    assert spoken("core") == "en"
