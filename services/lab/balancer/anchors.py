@@ -11,12 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from services.lab.balancer.listener import Listener, Verification
+from services.lab.balancer.listener import Listener
 
 if TYPE_CHECKING:
     from cryptography import x509
 
 OTHER_CA = "Another CA of the lab"
+ISSUER = "Root of the lab's revoked CA"
 
 _LONG = timedelta(days=365 * 100)
 """Longer than any client certificate is valid."""
@@ -24,9 +25,7 @@ _LONG = timedelta(days=365 * 100)
 
 def another_ca(listener: Listener) -> Listener:
     """Trust a CA of another name and key."""
-    from cryptography import x509
-
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, OTHER_CA)])
+    name = _name(OTHER_CA)
     return _trusting(listener, lambda authority: _anew(authority, subject=name, same_key=False))
 
 
@@ -50,28 +49,28 @@ def long_after(listener: Listener) -> Listener:
 def revoking(listener: Listener) -> Listener:
     """Take the CA's own certificate for revoked, and so every certificate that it issued.
 
-    Which certificate a client will show is not known beforehand; whose it will be is. The list is
-    signed by a throw-away key, since the CA's may be elsewhere: that its signature does not hold
-    is forgiven, and nothing else that would let anybody in.
+    Which certificate a client will show is not known beforehand; whose it will be is. OpenSSL
+    looks for no self-signed certificate on a list, so the anchor has an issuer of its own. The
+    list is signed by a throw-away key: that its signature does not hold is forgiven.
     """
+    from cryptography.hazmat.primitives.serialization import Encoding
     from OpenSSL.SSL import X509VerificationCodes as Codes
 
-    if listener.ca_pem is None:
+    issued = _trusting(listener, lambda authority: _anew(authority, issuer=_name(ISSUER)))
+    if issued.ca_pem is None:
         return listener
-    verification = listener.verification
     excused = {
         Codes.ERR_CRL_SIGNATURE_FAILURE,
         Codes.ERR_KEYUSAGE_NO_CRL_SIGN,
-        # Of the CAs below the revoked one there is no list.
+        # Of the certificates below the CA's there is no list.
         Codes.ERR_UNABLE_TO_GET_CRL,
     }
-    revoked = Verification(
-        names_announced=verification.names_announced,
-        forgiven=verification.forgiven | excused,
-        at=verification.at,
-        crls_der=tuple(_revoked(authority) for authority in _certificates(listener.ca_pem)),
+    revoked = replace(
+        listener.verification,
+        forgiven=listener.verification.forgiven | excused,
+        crls_der=(_revoked(_certificates(issued.ca_pem)).public_bytes(Encoding.DER),),
     )
-    return replace(listener, verification=revoked)
+    return replace(issued, verification=revoked)
 
 
 def _trusting(listener: Listener, anew: Callable[[x509.Certificate], x509.Certificate]) -> Listener:
@@ -96,6 +95,7 @@ def _anew(
     authority: x509.Certificate,
     *,
     subject: x509.Name | None = None,
+    issuer: x509.Name | None = None,
     same_key: bool = True,
     for_servers_only: bool = False,
     lasts: timedelta | None = None,
@@ -111,8 +111,8 @@ def _anew(
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
-        # Self-issued whether it was or not: the anchor's own issuer does not matter.
-        .issuer_name(name)
+        # By default self-issued, whether it was or not: an anchor's issuer does not matter.
+        .issuer_name(issuer or name)
         .public_key(authority.public_key() if same_key else signer.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(authority.not_valid_before_utc)
@@ -136,26 +136,28 @@ def _anew(
     return builder.sign(signer, hashes.SHA256())
 
 
-def _revoked(authority: x509.Certificate) -> bytes:
-    """A revocation list with the CA's own certificate on it, as DER."""
+def _revoked(authorities: Sequence[x509.Certificate]) -> x509.CertificateRevocationList:
+    """Their issuer's revocation list, with them on it."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding
 
     now = datetime.now(UTC)
-    entry = (
-        x509.RevokedCertificateBuilder()
-        .serial_number(authority.serial_number)
-        .revocation_date(now - timedelta(days=1))
-        .build()
-    )
-    return (
+    builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(authority.issuer)
+        .issuer_name(_name(ISSUER))
         .last_update(now - timedelta(days=1))
         .next_update(now + _LONG)
-        .add_revoked_certificate(entry)
-        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-        .public_bytes(Encoding.DER)
     )
+    for authority in authorities:
+        entry = x509.RevokedCertificateBuilder(
+            serial_number=authority.serial_number, revocation_date=now - timedelta(days=1)
+        )
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+
+
+def _name(common_name: str) -> x509.Name:
+    from cryptography import x509
+
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])

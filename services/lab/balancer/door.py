@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from services.lab.loopback import LoopbackPort
@@ -23,6 +24,7 @@ class Door:
         self._port = port
         self._state: State = "closed"
         self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._silent: list[socket.socket] = []
 
     async def be(self, state: State, greet: Callable[[], asyncio.BaseProtocol]) -> None:
@@ -32,20 +34,25 @@ class Door:
         """
         if state == self._state:
             return
-        self.close()
+        await self.close()
         if state == "open":
             loop = asyncio.get_running_loop()
-            listening = self._port.listen()
-            self._server = await loop.create_server(greet, sock=listening, backlog=1024)
+            self._listening = self._port.listen()
+            self._server = await loop.create_server(greet, sock=self._listening, backlog=1024)
         elif state == "filtered":
             self._fall_silent()
         self._state = state
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let nobody in any more; who is in stays."""
-        if self._server is not None:
+        if self._server is not None and self._listening is not None:
+            # asyncio greets a client a turn of the loop after it was accepted, and drops it if the
+            # server was closed in between. Windows' loop does both at once, and knows no readers.
+            with suppress(NotImplementedError):
+                asyncio.get_running_loop().remove_reader(self._listening)
+            await asyncio.sleep(0)
             self._server.close()
-            self._server = None
+            self._server = self._listening = None
         # The plugs go before what they plug, or a client could slip in.
         while self._silent:
             self._silent.pop().close()

@@ -107,7 +107,7 @@ class Front:
     async def close(self) -> None:
         """Stop listening and drop every client; the ports are held on."""
         for door in self._doors:
-            door.close()
+            await door.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             with suppress(asyncio.CancelledError):

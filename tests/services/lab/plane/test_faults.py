@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 import subprocess
 import time
 from collections import Counter
 
 import pytest
 
-from services.lab.balancer.listener import Authority
 from services.lab.faults import FAULTS
 from services.text import knows
 from tests.programs import program
@@ -85,85 +82,3 @@ def test_backend_hangs(plane: Plane) -> None:
     plane.faults.add("backend-hangs")
     assert sorted(curl(plane, "--max-time", "0.5").returncode for _ in range(2)) == [0, 28]
     assert not plane.balancer.health(443)
-
-
-def test_mutual_not_enforced(plane: Plane) -> None:
-    assert curl(plane, client=False).returncode == 56
-    plane.faults.add("mutual-not-enforced")
-    assert curl(plane, client=False).stdout.endswith("200")
-    shown = subprocess.run(
-        [program("openssl"), "s_client", "-connect", f"127.0.0.1:{plane.port}"],
-        input="", capture_output=True, text=True, check=False,
-    ).stdout  # fmt: skip
-    assert "Acceptable client certificate CA names" not in shown
-
-
-def test_mutual_optional(plane: Plane) -> None:
-    plane.faults.add("mutual-optional")
-    assert curl(plane, client=False).stdout.endswith("200")
-    stranger = plane.pki.stranger
-    files = ["--cert", str(stranger.certificate_file), "--key", str(stranger.key_file)]
-    assert curl(plane, *files, client=False).returncode == 56
-
-
-@pytest.mark.parametrize(
-    ("fault", "with_the_ca", "with_a_throw_away_ca"),
-    [
-        ("server-certificate-expired", "certificate has expired", "self-signed certificate in certificate chain"),
-        ("wrong-server-certificate", "no alternative certificate subject name matches",
-         "self-signed certificate in certificate chain"),
-    ],
-)  # fmt: skip
-def test_spoilt_server_certificate(
-    plane: Plane, fault: str, with_the_ca: str, with_a_throw_away_ca: str
-) -> None:
-    plane.authorities.append(Authority(plane.pki.ca.certificate, plane.pki.ca.key))
-    plane.apply()
-    plane.apply(plane.listener())
-    plane.until_normal()
-    plane.faults.add(fault)
-    ran = curl(plane)
-    assert (ran.returncode, with_the_ca in ran.stderr) == (60, True), ran.stderr
-    plane.authorities.clear()
-    plane.apply()
-    plane.apply(plane.listener())
-    ran = curl(plane)
-    assert (ran.returncode, with_a_throw_away_ca in ran.stderr) == (60, True), ran.stderr
-    plane.faults.discard(fault)
-    plane.until_normal()
-    assert curl(plane).returncode == 0
-
-
-def test_not_tls(plane: Plane) -> None:
-    plane.faults.add("not-tls")
-    assert curl(plane).returncode == 35
-    ran = subprocess.run(
-        [program("curl"), "-sS", f"http://127.0.0.1:{plane.port}/"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.stdout.startswith("Hello World")
-
-
-def test_reset(plane: Plane) -> None:
-    plane.faults.add("reset")
-    with (
-        socket.create_connection(("127.0.0.1", plane.port), 5) as plain,
-        pytest.raises(ConnectionResetError),
-    ):
-        plain.recv(1)
-
-
-def test_stalled_handshake(plane: Plane) -> None:
-    plane.faults.add("stalled-handshake")
-    with socket.create_connection(("127.0.0.1", plane.port), 0.3) as plain:
-        context = ssl.create_default_context(cafile=str(plane.pki.ca.certificate_file))
-        with pytest.raises(TimeoutError):
-            context.wrap_socket(plain, server_hostname=NAME)
-
-
-def test_uneven(plane: Plane) -> None:
-    assert backends(plane, 10) == {"ECS01": 5, "ECS02": 5}
-    plane.faults.add("uneven")
-    assert backends(plane, 10) == {"ECS01": 9, "ECS02": 1}
-    plane.faults.discard("uneven")
-    assert backends(plane, 10) == {"ECS01": 5, "ECS02": 5}
