@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -21,6 +21,7 @@ from screens.clipboard import Copy
 from screens.frame import Frame
 from screens.news import Ended, News
 from screens.spell import clock, count, fit, moment, span
+from screens.timeline import Timeline, marks
 from screens.widgets.bars import sparkline
 from screens.widgets.keys import Key
 from screens.widgets.outcome import problem_words
@@ -30,21 +31,26 @@ from screens.widgets.tally_table import (
     health_rows,
     share_rows,
 )
-from services.events import Event
+from services.pki.ending import ending
+from services.steps.course import Pace
 from services.text import say
 
 if TYPE_CHECKING:
     from services.cloud.port import ServerHealth
     from services.probe.refusals import Refusal
-    from services.steps.live import Live
+    from services.probe.tally import Histogram
+    from services.steps.live import Change, Live
 
 STALE_AFTER_S = 10
 """Health that was asked for longer ago than this is dim and says its age."""
 
-SOON_S = 30 * 86400
-"""A certificate that ends sooner than this is told with the days that are left."""
-
 EVENTS_KEPT = 200
+
+ADDRESSES_SHOWN = 3
+"""Lines for addresses: a balancer has one a zone."""
+
+_BESIDE_CURVE = 32
+"""Cells that the words beside the curve take."""
 
 _VERDICTS = {"pass": "✓", "fail": "✗", "": "▸"}
 
@@ -59,8 +65,10 @@ class LiveScreen(Frame[None]):
         & .heading { color: $text-muted; }
         & .block { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
         & .gap { margin-top: 1; }
+        & #refused { text-wrap: wrap; max-height: 16; }
         & #wrong { height: auto; max-height: 6; color: $text-error; }
         & #wrong.-empty { display: none; }
+        & #addresses.-empty { display: none; }
         & #bottom { height: 1fr; min-height: 1; margin-top: 1; }
         & #events { height: 1fr; }
         & #unseen { width: auto; height: 1; color: $text-muted; }
@@ -69,6 +77,8 @@ class LiveScreen(Frame[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", show=False, id="pause"),
+        Binding("plus,equals_sign", "faster", show=False, id="faster"),
+        Binding("minus", "slower", show=False, id="slower"),
         Binding("r", "reset", show=False, id="reset"),
         Binding("e", "export", show=False, id="export"),
         Binding("enter", "details", show=False, id="details"),
@@ -82,24 +92,29 @@ class LiveScreen(Frame[None]):
         *,
         lab: bool,
         again: Callable[[], None],
+        pace: Pace | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`again` stops what goes on and makes the proof once more."""
+        """`again` stops what goes on and makes the proof once more. `pace` is that of what goes on
+        after the proof; it is changed here.
+        """
         super().__init__()
         self._about = title
         self._news = news
         self._lab = lab
         self._again = again
+        self._pace = pace or Pace()
         self._now = now
         self._live: Live | None = None
-        self._data: Mapping[str, Any] = {}
+        self._timeline = Timeline()
+        self._told: Change | None = None
         self._paused = False
         self._since: datetime | None = None
         self._verdict = ""
         self._health: tuple[ServerHealth, ...] | None = None
         self._health_rows: Sequence[HealthRow] = ()
         self._refusals: tuple[Refusal, ...] | None = None
-        self._failures: set[str] = set()
+        self._roomy = False
         self._events: deque[str] = deque(maxlen=EVENTS_KEPT)
         self._unseen = 0
 
@@ -108,6 +123,9 @@ class LiveScreen(Frame[None]):
             yield Static(id="heading", classes="line heading", markup=False)
             yield TallyTable()
             yield Static(id="rate", classes="line gap", markup=False)
+            yield Static(id="marks", classes="line", markup=False)
+            yield Static(id="phases", classes="line", markup=False)
+            yield Static(id="addresses", classes="block -empty", markup=False)
             yield Static(id="tls", classes="line", markup=False)
             yield Static(id="wrong", classes="gap -empty", markup=False)
             yield Static(id="refused", classes="block gap", markup=False)
@@ -137,45 +155,41 @@ class LiveScreen(Frame[None]):
             return
         if news.event == "snapshot" and news.snapshot is not None:
             live: Live = news.snapshot  # type: ignore[assignment]
-            self._take(live, news)
+            self._take(live)
         elif news.event == "output":
             self._notice(str(news.data.get("line", "")))
 
-    def _take(self, live: Live, event: Event) -> None:
+    def _take(self, live: Live) -> None:
         before = self._live
         if before is not None and not live.diagnosis and live.verdict == before.verdict:
-            # What goes on after the proof only counts; the causes are still those of the proof.
+            # What goes on after the proof is judged after a while; until then its causes hold.
             live = replace(live, diagnosis=before.diagnosis)
-        self._live, self._data = live, event.data
+        self._live = live
+        self._timeline.add(live.tally.elapsed_s, live.tally.requests, live.tally.failed)
         self._compare(live)
         if not self._paused:
             self._draw()
 
     def _compare(self, live: Live) -> None:
-        """Turn what changed since the last snapshot into events."""
+        """Tell what is new since the last snapshot."""
         if live.verdict != self._verdict:
+            if not self._verdict and not live.changes:
+                self._notice(say(f"screens.live.verdict-{live.verdict}"))
             self._verdict = live.verdict
             self._since = self._now()
-            if live.verdict:
-                self._notice(say(f"screens.live.verdict-{live.verdict}"))
         if live.health is not self._health:
             # Asked for every few seconds, drawn ten times in each: made into rows once.
-            known = {row.name: row.words for row in self._health_rows}
             self._health = live.health
             self._health_rows = health_rows(live.health, live.names)
-            for row in self._health_rows:
-                if known and known.get(row.name) != row.words:
-                    self._notice(f"{row.name} {row.words}")
-        for outcome in live.tally.outcomes:
-            if outcome != "ok" and outcome not in self._failures:
-                self._failures.add(outcome)
-                sample = live.tally.samples.get(outcome, "")
-                self._notice(say("screens.live.first", outcome=_spoken(outcome), sample=sample))
+        if live.changes and live.changes[-1] is not self._told:
+            for change in _after(self._told, live.changes):
+                self._notice(change.words(), change.at)
+            self._told = live.changes[-1]
 
-    def _notice(self, text: str) -> None:
+    def _notice(self, text: str, at: datetime | None = None) -> None:
         events = self.query_one("#events", VerticalScroll)
         at_end = events.is_vertical_scroll_end
-        self._events.append(f"{clock(self._now())}  {text}")
+        self._events.append(f"{clock(at or self._now())}  {text}")
         self._unseen = 0 if at_end else self._unseen + 1
         self.query_one("#notices", Static).update("\n".join(self._events))
         unseen = say("screens.live.unseen", n=self._unseen) if self._unseen else ""
@@ -219,42 +233,52 @@ class LiveScreen(Frame[None]):
         tally = live.tally
         table = self.query_one(TallyTable)
         health, shares = self._health_rows, share_rows(live)
-        height = min(max(len(health), len(shares), 2), max(self.size.height - 17, 2))
+        height = min(max(len(health), len(shares), 2), max(self.size.height - 18, 2))
         if table.size.height != height:
             table.styles.height = height
         table.show(health, shares, stale=self._is_stale(live))
         heading = table.heading(tally.ok, tally.requests)
-        self.query_one("#heading", Static).update(heading, layout=False)
-        self.query_one("#rate", Static).update(self._rate(live), layout=False)
-        self.query_one("#tls", Static).update(self._tls(live), layout=False)
+        self._line("heading", heading)
+        self._draw_rate(live)
+        self._line("phases", _phases(live))
+        self._line("tls", self._tls(live))
+        addresses = list(_addresses(live))
+        self.query_one("#addresses").set_class(not addresses, "-empty")
+        if addresses:
+            self.query_one("#addresses", Static).update(Content("\n").join(addresses))
         self._draw_wrong(live, health)
-        if live.refusals is not self._refusals:
-            self._refusals = live.refusals
-            self.query_one("#refused", Static).update(_refused(live))
+        if live.refusals is not self._refusals or self._roomy != self._detailed(live):
+            self._refusals, self._roomy = live.refusals, self._detailed(live)
+            refused = _each_refused(live) if self._roomy else _refused(live)
+            self.query_one("#refused", Static).update(refused)
 
-    def _rate(self, live: Live) -> str:
-        rates, tally = live.tally.rates, live.tally
-        width = min(max(self.size.width - 62, 12), 60)
-        curve = sparkline(rates.history, width).ljust(width)
-        p50, p99 = tally.p50_ms, tally.p99_ms
-        return say(
-            "screens.live.rate",
-            curve=curve,
-            now=f"{rates.now:.0f}",
-            low=f"{rates.low:.0f}",
-            high=f"{rates.high:.0f}",
-            p50="-" if p50 is None else f"{p50:.1f}",
-            p99="-" if p99 is None else f"{p99:.1f}",
-        )
+    def _line(self, name: str, text: str) -> None:
+        self.query_one(f"#{name}", Static).update(text, layout=False)
+
+    def _detailed(self, live: Live) -> bool:
+        """Whether there is room for a line a stranger."""
+        return self.size.height >= 28 + len(live.refusals)
+
+    def _draw_rate(self, live: Live) -> None:
+        width = max(self.size.width - _BESIDE_CURVE, 12)
+        rates, failed, length_s = self._timeline.shown(width)
+        pace = self._pace.rate_per_s
+        key = "screens.live.rate" if pace is None else "screens.live.rate-of"
+        now = f"{live.tally.rates.now:.0f}"
+        curve = sparkline(rates, width).ljust(width)
+        self._line("rate", say(key, curve=curve, now=now, most=f"{pace or 0:.0f}"))
+        changed = [(change.at - live.started).total_seconds() for change in live.changes]
+        below = marks(failed, changed, length_s).ljust(width)
+        lasts = span(len(rates) * length_s) if rates else ""
+        self._line("marks", say("screens.live.marks", marks=below, span=lasts))
 
     def _tls(self, live: Live) -> str:
         tally = live.tally
         parts = [f"{tally.tls_version or '-'} {tally.tls_cipher or ''}".strip()]
         if live.certificate_until:
-            until = moment(live.certificate_until)
-            left = (until - self._now()).total_seconds()
-            key = "screens.live.certificate" if left > SOON_S else "screens.live.certificate-ends"
-            parts.append(say(key, left=span(left), date=f"{until:%Y-%m-%d}"))
+            until = _until(live.certificate_until, self._now())
+            # A warning must not be what is cut off.
+            parts.insert(1 if until[0] not in "!✗" else 0, until)
         if self._is_stale(live) and live.health_at is not None:
             age = span((self._now() - live.health_at).total_seconds())
             parts.append(say("screens.live.stale", age=age))
@@ -267,7 +291,8 @@ class LiveScreen(Frame[None]):
             for each in live.diagnosis
             if each.severity == "error"
         ][:2]
-        if not live.diagnosis:
+        lines += [f"! {each.cause()}" for each in live.diagnosis if each.severity == "warning"][:1]
+        if not live.diagnosis and live.verdict != "pass":
             lines += [
                 f"✗ {count(number)} × {_spoken(outcome)}  {live.tally.samples.get(outcome, '')}"
                 for outcome, number in sorted(live.tally.outcomes.items())
@@ -284,7 +309,7 @@ class LiveScreen(Frame[None]):
         pause = say("screens.key.go-on" if self._paused else "screens.key.pause")
         return (
             Key("Space", pause, "pause"),
-            Key("r", say("screens.key.reset"), "reset"),
+            Key("+ -", say("screens.key.pace"), "faster"),
             Key("Enter", say("screens.key.details"), "details"),
             Key("e", say("screens.key.export"), "export"),
             Key("Esc", say("screens.key.back"), "back"),
@@ -299,10 +324,20 @@ class LiveScreen(Frame[None]):
         if not self._paused:
             self._draw()
 
+    def action_faster(self) -> None:
+        """More requests a second, from the next run on, which begins at once."""
+        self._pace.faster()
+        self._draw()
+
+    def action_slower(self) -> None:
+        """Fewer requests a second."""
+        self._pace.slower()
+        self._draw()
+
     def action_reset(self) -> None:
         """Count anew from nothing."""
-        self._live, self._verdict, self._since = None, "", None
-        self._failures.clear()
+        self._live, self._verdict, self._since, self._told = None, "", None, None
+        self._timeline.clear()
         self._notice(say("screens.live.reset"))
         self._again()
 
@@ -311,7 +346,8 @@ class LiveScreen(Frame[None]):
         from screens.picture import svg
 
         at = f"{self._now():%Y%m%dT%H%M%SZ}"
-        text = json.dumps(self._data, indent=2, ensure_ascii=False) + "\n"
+        data = self._live.to_map() if self._live is not None else {}
+        text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
         self.post_message(Copy(text, f"live-{at}.json", clipboard=False))
         self.post_message(Copy(svg(self.app), f"live-{at}.svg", clipboard=False))
 
@@ -331,20 +367,103 @@ def _stranger(name: str) -> str:
 
 
 def _refused(live: Live) -> Content:
+    """All who were refused as one sentence; whoever was not, and why, before it."""
     if not live.refusals:
         return Content.styled(say("screens.live.not-yet-refused"), "dim")
-    all_refused = all(each.refused for each in live.refusals)
-    heading = say("screens.live.refused" if all_refused else "screens.live.strangers")
+    lines = []
+    let_in = [each for each in live.refusals if each.refused is False]
+    for each in let_in:
+        words = say("screens.live.let-in", stranger=_stranger(each.name), evidence=each.evidence)
+        lines.append(Content.styled(f"✗ {words}", "bold $text-error"))
+    refused = [_stranger(each.name) for each in live.refusals if each.refused]
+    if refused:
+        words = say("screens.live.refused", strangers=", ".join(refused))
+        lines.append(Content(f"✓ {words}"))
+    unproven = [_stranger(each.name) for each in live.refusals if each.refused is None]
+    if unproven:
+        words = say("screens.live.unproven", strangers=", ".join(unproven))
+        lines.append(Content.styled(f"· {words}", "dim"))
+    return Content("\n").join(lines)
+
+
+def _each_refused(live: Live) -> Content:
+    """A line a stranger, with the evidence."""
+    if not live.refusals:
+        return _refused(live)
+    all_refused = all(each.refused is not False for each in live.refusals)
+    heading = say("screens.live.refused-all" if all_refused else "screens.live.strangers")
     lines = [Content.styled(heading, "dim")]
     width = max(cell_len(_stranger(each.name)) for each in live.refusals)
     for each in live.refusals:
-        sign = "?" if each.refused is None else "✓" if each.refused else "✗"
+        sign = "·" if each.refused is None else "✓" if each.refused else "✗"
         name = _stranger(each.name)
-        style = "" if each.refused else "bold $text-error"
-        lines.append(
-            Content.assemble((f"{sign} {fit(name, width)} ", style), (each.evidence, "dim"))
-        )
+        style = "bold $text-error" if each.refused is False else ""
+        evidence = each.untried or each.evidence
+        lines.append(Content.assemble((f"{sign} {fit(name, width)} ", style), (evidence, "dim")))
     return Content("\n").join(lines)
+
+
+def _after(last: Change | None, changes: Sequence[Change]) -> Sequence[Change]:
+    """Those that came after `last`; all, where that is no longer among them."""
+    for place in range(len(changes) - 1, -1, -1):
+        if changes[place] is last:
+            return changes[place + 1 :]
+    return changes
+
+
+def _until(text: str, now: datetime) -> str:
+    """Until when the server's certificate is valid, with a warning where that is near."""
+    until = moment(text)
+    date, left = f"{until:%Y-%m-%d}", span((until - now).total_seconds())
+    match ending(until, now):
+        case "over":
+            return f"✗ {say('screens.live.certificate-over', date=date)}"
+        case "soon":
+            return f"! {say('screens.live.certificate-ends', left=left, date=date)}"
+    return say("screens.live.certificate", date=date)
+
+
+def _phases(live: Live) -> str:
+    """The latencies of each phase, in milliseconds."""
+    tally = live.tally
+    parts = [
+        f"{say(f'screens.live.phase.{name}')} {_ms(histogram, 0.5)}/{_ms(histogram, 0.99)}"
+        for name, histogram in (
+            ("connect", tally.connect),
+            ("tls", tally.tls_handshake),
+            ("first-byte", tally.first_byte),
+            ("whole", tally.latency),
+        )
+        if histogram.counts
+    ]
+    return say("screens.live.phases", phases=" · ".join(parts)) if parts else ""
+
+
+def _ms(histogram: Histogram, share: float) -> str:
+    milliseconds = (histogram.percentile_s(share) or 0.0) * 1000
+    return f"{milliseconds:.1f}" if milliseconds < 100 else f"{milliseconds:.0f}"
+
+
+def _addresses(live: Live) -> Iterator[Content]:
+    """How each address fares, where there are several; the worst first."""
+    addresses = live.tally.addresses
+    if len(addresses) < 2:
+        return
+    failed = {name: sum(each.values()) - each.get("ok", 0) for name, each in addresses.items()}
+    ordered = sorted(addresses, key=lambda name: (-failed[name], name))
+    for name in ordered[:ADDRESSES_SHOWN]:
+        requests = sum(addresses[name].values())
+        words = say(
+            "screens.live.address",
+            address=name,
+            ok=count(requests - failed[name]),
+            requests=count(requests),
+        )
+        sign = "✓" if not failed[name] else "!" if failed[name] < requests else "✗"
+        yield Content.styled(f"{sign} {words}", "$text-error" if failed[name] else "")
+    if len(ordered) > ADDRESSES_SHOWN:
+        more = say("screens.live.addresses-more", n=len(ordered) - ADDRESSES_SHOWN)
+        yield Content.styled(more, "dim")
 
 
 def _details(live: Live) -> Content:

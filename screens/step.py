@@ -32,6 +32,7 @@ from screens.widgets.rail import Rail, Station, folded, signs
 from screens.widgets.worklist import WorkList
 from services.events import Event
 from services.problem import Problem
+from services.steps.course import GENTLE, Course, Pace
 from services.text import knows, say
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class StepScreen(Frame[None]):
         self._problem: Problem | None = None
         self._stopped = False
         self._proof: Proof | None = None
+        self._pace = Pace(GENTLE)
         self._undoing: Step | None = None
         self._drafts: dict[str, str] = {}
 
@@ -517,6 +519,7 @@ class StepScreen(Frame[None]):
                 self._signal,
                 lab=self.walk.session.place == "lab",
                 again=self._prove_again,
+                pace=self._pace,
             )
             self.app.push_screen(live, self._live_closed)
 
@@ -644,7 +647,8 @@ class StepScreen(Frame[None]):
         if self._step.LIVE is None or not isinstance(self.app.screen, LiveScreen):
             return
         step = self._step
-        await self._send("watch", lambda walk, stop: walk.watch(step, stop))
+        course = Course(pace=self._pace)
+        await self._send("watch", lambda walk, stop: walk.watch(step, stop, course))
 
     async def _tick(self) -> None:
         if not self.busy or not self.query(Presses):

@@ -94,6 +94,8 @@ class Live:
     expected: Mapping[str, float] = field(default_factory=dict)
     """The share of the responses that each backend's weight promises."""
     tally: Tally = field(default_factory=Tally)
+    lately: Mapping[str, int] = field(default_factory=dict)
+    """The answers of the last seconds by backend; empty where all of them are meant."""
     health: tuple[ServerHealth, ...] = ()
     health_at: datetime | None = None
     health_unknown: str = ""
@@ -111,9 +113,11 @@ class Live:
     """What changed while one was looking, oldest first; the last ones where there were many."""
 
     def within_chance(self, backend: str) -> bool:
-        """Whether a backend's share may differ from its weight's by chance alone."""
-        count = self.tally.backends.get(backend, 0)
-        return within_chance(count, self.tally.ok, self.expected.get(backend, 0.0))
+        """Whether a backend's share may differ from its weight's by chance alone, as it stands."""
+        counts, total = self.tally.backends, self.tally.ok
+        if self.lately:
+            counts, total = self.lately, sum(self.lately.values())
+        return within_chance(counts.get(backend, 0), total, self.expected.get(backend, 0.0))
 
     def health_by_name(self) -> tuple[Health, ...]:
         """Health as the rules want it, each server by its backend's name."""

@@ -252,7 +252,7 @@ class _Watch:
                     self._knock()
                 if tally.requests:
                     causes = self._report(tally).diagnoses
-                    self._around = replace(self._around, diagnosis=causes)
+                    self._around = replace(self._around, diagnosis=causes, lately=tally.backends)
                 self.over.sleep(HEALTH_EVERY_S if tally.requests else AT_FIRST_S)
 
     def _look_at_health(self) -> None:

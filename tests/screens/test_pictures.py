@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from screens.phases.ask import AskForm
 from screens.secret import Secret
 from screens.welcome import Welcome
 from services.events import Event
+from services.probe.tally import Rates
 from services.redact import Redactor
+from services.steps.course import GENTLE, Pace
 from services.steps.live import Live
 from tests.screens.settle import at, go, on_top, same_picture, settle, steps, text
-from tests.screens.test_live import FAILING, PASSING
+from tests.screens.test_live import CAME, FAILING, PASSING, WENT, later
 from tests.screens.toy import Knobs, ToyStart
 
 SIZES = [(80, 24), (120, 40)]
@@ -41,6 +44,22 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+def watched() -> list[Live]:
+    """A backend that is down for half a minute, at the cost of two requests."""
+    film = [later(second, 20 * second) for second in range(5)]
+    film += [later(second, 20 * second - 5, WENT, failed=2) for second in range(5, 36)]
+    film += [later(second, 20 * second, WENT, CAME, failed=2) for second in range(36, 90)]
+    addresses = {"192.0.2.10:443": {"ok": 890}, "192.0.2.138:443": {"ok": 888, "http-5xx": 2}}
+    last = film[-1]
+    tally = replace(
+        last.tally,
+        backends={"ECS01": 1126, "ECS02": 652},
+        addresses=addresses,
+        rates=Rates((20.0,), 20.0, 20.0),
+    )
+    return [*film, replace(last, tally=tally, certificate_until="2026-12-04T12:00:00Z", pace=20)]
 
 
 def name(what: str, size: tuple[int, int]) -> str:
@@ -128,14 +147,24 @@ async def test_proof(app: Assistant, knobs: Knobs, size: tuple[int, int]) -> Non
 
 
 @both
-@pytest.mark.parametrize(("what", "live"), [("pass", PASSING), ("fail", FAILING)])
-async def test_live(app: Assistant, what: str, live: Live, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("what", "film"),
+    [
+        ("pass", [later(1, 31), later(2, 211), later(3, 425), PASSING]),
+        ("fail", [FAILING]),
+        ("changed", watched()),
+    ],
+)
+async def test_live(app: Assistant, what: str, film: list[Live], size: tuple[int, int]) -> None:
     now: Callable[[], datetime] = lambda: datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # noqa: E731
     async with app.run_test(size=size) as pilot:
         await settle(pilot, at(pilot, "shelf", "explain"))
-        screen = LiveScreen("Verify", app.news, lab=True, again=lambda: None, now=now)
+        screen = LiveScreen(
+            "Verify", app.news, lab=True, again=lambda: None, pace=Pace(GENTLE), now=now
+        )
         await app.push_screen(screen)
-        app.news.publish(Event("snapshot", data=live.to_map(), snapshot=live))
+        for live in film:
+            app.news.publish(Event("snapshot", snapshot=live))
         await shown(pilot, "since")
         same_picture(app, name(f"live-{what}", size))
 
