@@ -114,7 +114,7 @@ class Cause(Part, frozen=True, kw_only=True):
 
     code: str
     severity: Literal["error", "warning"]
-    confidence: str
+    confidence: Literal["certain", "likely", "possible"]
     cause: str
     remedy: str
     evidence: str = ""

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 from services.cloud.port import Server, ServerHealth
 from services.handover.content import Cause, Content, Verification
-from services.probe.diagnosis import Confidence, Diagnosis
+from services.probe.diagnosis import Diagnosis
 from services.probe.refusals import STRANGERS, Refusal
 from services.probe.tally import Histogram, Rates, Tally
 from services.steps.live import Live
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recalled(Diagnosis):
     """A diagnosis in the words in which it was made."""
 
@@ -97,7 +96,7 @@ def _diagnosis(cause: Cause) -> Recalled:
     return Recalled(
         code=cause.code,
         severity=cause.severity,
-        confidence=cast(Confidence, cause.confidence),
+        confidence=cause.confidence,
         evidence=cause.evidence,
         facts={},
         told=cause.cause,
