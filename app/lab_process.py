@@ -63,9 +63,9 @@ class Lab:
     key_id: str
     key_secret: str = field(repr=False)
     answers: Path
-    connect: Mapping[str, str]
-    """A listener's port, and the `HOST:PORT` where the balancer really listens for it."""
-    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    zones: Mapping[str, Sequence[str]]
+    """A listener's port, and where the balancer really listens for it: `HOST:PORT` by zone."""
+    names: Mapping[str, Sequence[str]]
     """What the lab's DNS knows: names, and the addresses that each stands for."""
 
     @classmethod
@@ -75,8 +75,8 @@ class Lab:
             key_id=line["access_key_id"],
             key_secret=line["access_key_secret"],
             answers=Path(line["answers"]),
-            connect=dict(line["connect"]),
-            names=dict(line.get("names", {})),
+            zones=dict(line["zones"]),
+            names=dict(line["names"]),
         )
 
 

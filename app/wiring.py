@@ -246,16 +246,22 @@ def _as_named(name: str, port: int) -> Sequence[tuple[str, int]]:
 
 
 def _in_lab(lab: Lab) -> Locate:
-    """The lab's domain and balancer are on this computer, and no resolver knows them."""
+    """The lab's domain and balancer are on this computer, and no resolver knows them.
+
+    A balancer has an address in each of its zones.
+    """
 
     def locate(name: str, port: int) -> Sequence[tuple[str, int]]:
-        connect = lab.connect
-        if str(port) not in connect:
+        zones = lab.zones
+        if str(port) not in zones:
             # A listener made since then.
             now = lab_process.running(lab.api)
-            connect = now.connect if now is not None else connect
-        host, _, really = connect.get(str(port), f"127.0.0.1:{port}").rpartition(":")
-        return [(host.strip("[]"), int(really))]
+            zones = now.zones if now is not None else zones
+        found = []
+        for address in zones.get(str(port), [f"127.0.0.1:{port}"]):
+            host, _, really = address.rpartition(":")
+            found.append((host.strip("[]"), int(really)))
+        return found
 
     return locate
 
