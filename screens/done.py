@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -16,10 +17,13 @@ from screens.frame import Frame
 from screens.messages import CleanUp
 from screens.widgets.keys import Key
 from screens.widgets.press import Offer, Press, Presses
+from services.pki.ending import ends
 from services.text import say
 
 if TYPE_CHECKING:
     from services.walk import Walk
+
+_STYLES = {"": "", "soon": "bold $text-warning", "over": "bold $text-error"}
 
 
 class Done(Frame[None]):
@@ -63,7 +67,15 @@ class Done(Frame[None]):
                 (f"\n  {self._program} {command} {session.id}\n", "bold"),
             ]
         parts += ["\n", say("screens.done.files"), f"\n  {folder.path}\n\n"]
-        parts += [say("screens.done.made"), "\n"]
+        for end in ends(session.facts, datetime.now(UTC)):
+            words = say(
+                f"screens.done.until{f'-{end.ending}' if end.ending else ''}",
+                role=end.role,
+                date=f"{end.not_after:%Y-%m-%d}",
+                count=end.days_left,
+            )
+            parts.append((f"{words}\n", _STYLES[end.ending]))
+        parts += ["\n", say("screens.done.made"), "\n"]
         for deed in session.deeds:
             parts.append(f"  {'+' if deed.made else '='} {deed.kind} {deed.resource}\n")
         return Content.assemble(*parts)

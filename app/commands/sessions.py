@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from app.console import Console
 from app.options import Options
 from app.wiring import Wiring
-from services.events import problem_map
+from services.events import problem_map, rfc3339
+from services.pki.ending import ends
 from services.problem import Exit, Problem
 from services.session.model import Session
 from services.text import say
@@ -43,6 +45,15 @@ def _map(wiring: Wiring, each: Session | tuple[str, Problem]) -> dict[str, Any]:
         "step": walk.stands_at().NAME,
         "steps": dict(walk.states()),
         "resources": len(each.deeds),
+        "certificates": [
+            {
+                "role": end.role,
+                "not_after": rfc3339(end.not_after),
+                "days_left": end.days_left,
+                "ending": end.ending,
+            }
+            for end in ends(each.facts, datetime.now(UTC))
+        ],
     }
 
 
@@ -55,4 +66,9 @@ def _words(wiring: Wiring, each: Session | tuple[str, Problem]) -> str:
     title = say(f"{walk.stands_at().NAME}.title")
     state = say("app.sessions.done") if done else say("app.sessions.at", title=title)
     head = say("app.sessions.head", session=each.id, place=each.place)
-    return head + "\n" + say("app.sessions.line", changed=each.changed, state=state)
+    lines = [head, say("app.sessions.line", changed=each.changed, state=state)]
+    for end in ends(each.facts, datetime.now(UTC)):
+        if end.ending:
+            until = f"{end.not_after:%Y-%m-%d}"
+            lines.append(say(f"app.sessions.{end.ending}", role=end.role, until=until))
+    return "\n".join(lines)

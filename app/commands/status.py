@@ -11,7 +11,9 @@ from app import interrupts
 from app.console import Console
 from app.options import Options
 from app.wiring import Wiring
-from services.events import Event, rfc3339
+from services.events import Event
+from services.handover.certificates import certificates
+from services.handover.content import Certificate
 from services.problem import Exit
 from services.text import say
 from services.walk import Drift, Walk
@@ -24,11 +26,12 @@ def run(options: Options, console: Console, home: Path) -> Exit:
     wiring = Wiring(home, redact=console.redact)
     with interrupts.listening(), wiring.look(options.session, _unheard) as walk:
         drift = interrupts.in_thread(walk.drift)
-        certificates = _certificates(walk.store.folder.pki, datetime.now(UTC))
+        facts = walk.session.facts
+        found = certificates(walk.store.folder.pki, facts, datetime.now(UTC))
         if console.json:
-            console.result(_map(walk, drift, certificates))
+            console.result(_map(walk, drift, found))
         else:
-            console.say(_words(walk, drift, certificates))
+            console.say(_words(walk, drift, found))
     return Exit.NOT_FINE if drift else Exit.FINE
 
 
@@ -36,26 +39,7 @@ def _unheard(event: Event) -> None:
     return None
 
 
-def _certificates(folder: Path, now: datetime) -> list[dict[str, Any]]:
-    """The first certificate of each file: the chain above it lives longer."""
-    from cryptography import x509  # 0.1 s
-
-    found = []
-    for path in sorted(folder.glob("*.crt")):
-        try:
-            certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
-        except (OSError, ValueError):
-            continue
-        until = certificate.not_valid_after_utc
-        found.append(
-            {"role": path.stem, "not_after": rfc3339(until), "days_left": (until - now).days}
-        )
-    return found
-
-
-def _map(
-    walk: Walk, drift: Sequence[Drift], certificates: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def _map(walk: Walk, drift: Sequence[Drift], found: Sequence[Certificate]) -> dict[str, Any]:
     session = walk.session
     return {
         "session": session.id,
@@ -73,11 +57,19 @@ def _map(
             for deed in session.deeds
         ],
         "drift": [each.to_map() for each in drift],
-        "certificates": list(certificates),
+        "certificates": [
+            {
+                "role": each.role,
+                "not_after": each.not_after,
+                "days_left": each.days_left,
+                "ending": each.ending,
+            }
+            for each in found
+        ],
     }
 
 
-def _words(walk: Walk, drift: Sequence[Drift], certificates: Sequence[dict[str, Any]]) -> str:
+def _words(walk: Walk, drift: Sequence[Drift], found: Sequence[Certificate]) -> str:
     session = walk.session
     lines = [
         say("app.status.session", session=session.id, place=session.place, changed=session.changed)
@@ -97,16 +89,13 @@ def _words(walk: Walk, drift: Sequence[Drift], certificates: Sequence[dict[str, 
     for deed in session.deeds:
         how = say("app.how.made" if deed.made else "app.how.adopted")
         lines.append(say("app.status.resource", how=how, kind=deed.kind, id=deed.resource or "-"))
-    if certificates:
+    if found:
         lines.append(say("app.status.certificates"))
-    for each in certificates:
+    for each in found:
+        key = f"-{each.ending}" if each.ending else ""
+        until = each.not_after[:10]
         lines.append(
-            say(
-                "app.status.certificate",
-                role=each["role"],
-                until=each["not_after"][:10],
-                count=each["days_left"],
-            )
+            say(f"app.status.certificate{key}", role=each.role, until=until, count=each.days_left)
         )
     lines.append(say("app.status.drift" if drift else "app.status.no-drift"))
     lines += [say(f"app.told.drift-{each.how}", **each.to_map()) for each in drift]

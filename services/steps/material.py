@@ -92,7 +92,8 @@ def result(folder: Path, name: str, room: str) -> Result:
     facts = {
         f"{room}.certificate": f"{name}.crt",
         f"{room}.sha256": check.fingerprint_sha256(leaf),
-        f"{room}.not_after": _end(leaf),
+        f"{room}.not_before": _spelt(leaf.not_valid_before_utc),
+        f"{room}.not_after": _spelt(leaf.not_valid_after_utc),
     }
     return Result(f"{name}.crt", facts)
 
@@ -142,15 +143,15 @@ def describe(path: Path, now: datetime) -> dict[str, str]:
         is_ca = False
     return {
         "subject": leaf.subject.rfc4514_string(),
-        "not_after": _end(leaf),
+        "not_after": _spelt(leaf.not_valid_after_utc),
         "valid": str(leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc),
         "is_ca": str(is_ca),
     }
 
 
-def _end(certificate: x509.Certificate) -> str:
+def _spelt(moment: datetime) -> str:
     """RFC 3339, whole seconds as in the certificate."""
-    return certificate.not_valid_after_utc.isoformat().replace("+00:00", "Z")
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def client_refusal(certificate_file: Path, ca_file: Path, now: datetime) -> str:

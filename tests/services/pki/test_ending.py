@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.pki.ending import NOTICE, Ending, ending
+from services.pki.ending import NOTICE, Ending, ending, ends
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -44,3 +44,16 @@ def test_without_its_beginning_a_month_counts() -> None:
 def test_it_only_ever_gets_worse(lives: timedelta, moments: list[float]) -> None:
     told = [ending(NOON + lives, NOON + lives * part, NOON) for part in sorted(moments)]
     assert told == sorted(told, key=("", "soon", "over").index)
+
+
+def test_ends_are_read_from_facts_by_role() -> None:
+    facts = {
+        "ca.not_after": "2036-11-21T09:47:54Z",
+        "client.not_after": "2026-12-04T12:00:00Z",
+        "server.not_before": "2026-11-20T12:00:00Z",
+        "server.not_after": "2026-12-04T12:00:00",
+        "other.not_after": "soon",
+        "server.certificate": "server.crt",
+    }
+    found = {end.role: (end.ending, end.days_left) for end in ends(facts, NOON)}
+    assert found == {"ca": ("", 3649), "client": ("soon", 10), "server": ("", 10)}
