@@ -18,24 +18,24 @@ from services.stop import Stop
 from services.text import say
 from services.walk import SETTLED, Walk
 
-SPARING_S = 1.0
-"""How often a proof that goes on shows a snapshot to a program that reads for long."""
+WATCHED_S = 1.0
+"""How often a proof that goes on for long shows a snapshot to a program."""
 
 
-def hear(console: Console, narrator: Narrator, *, sparing: bool = False) -> Callable[[Event], None]:
-    """What a walk's events do in a run without screens. `sparing` is for one that takes long: then
-    snapshots come once a second, and people are told only what changes.
+def hear(console: Console, narrator: Narrator) -> Callable[[Event], None]:
+    """What a walk's events do in a run without screens.
 
     When whoever reads them is gone, the walk is stopped as by SIGTERM: this is called in the walk's
     thread, where an error would end an action half-way instead.
     """
-
-    shown_at = float("-inf")
+    watching, shown_at = False, 0.0
 
     def emit(event: Event) -> None:
-        nonlocal shown_at
-        if sparing and event.event == "snapshot":
-            if not console.json or time.monotonic() - shown_at < SPARING_S:
+        nonlocal watching, shown_at
+        if event.event == "phase":
+            watching = event.phase == "watch"
+        elif event.event == "snapshot" and watching and console.json:
+            if time.monotonic() - shown_at < WATCHED_S:
                 return
             shown_at = time.monotonic()
         try:

@@ -30,6 +30,7 @@ class Narrator(AbstractContextManager["Narrator"]):
         self._tell = tell
         self._working = threading.Event()
         self._shown_at = 0.0
+        self._watching = False
         self._shown: object = None
 
     def __exit__(
@@ -60,7 +61,7 @@ class Narrator(AbstractContextManager["Narrator"]):
                 self._working.set()
             case "check":
                 self._check(event)
-            case "snapshot":
+            case "snapshot" if not self._watching:
                 self._snapshot(event)
             case "change" if isinstance(event.snapshot, Change):
                 self._tell(f"[{_clock(event.snapshot.at)}] {event.snapshot.words()}")
@@ -76,6 +77,8 @@ class Narrator(AbstractContextManager["Narrator"]):
         )
 
     def _phase(self, event: Event) -> None:
+        # Of what goes on for long only the changes are told.
+        self._watching = event.phase == "watch"
         if event.phase in ("look", "prove"):
             self._tell(self.heading(event.step, event.phase))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,10 +16,14 @@ from app import headless, interrupts
 from app.console import Console
 from app.narration import Narrator, preview_lines
 from services.hosts.port import HostKeyQuestion
-from services.problem import Exit, Problem
+from services.problem import Exit, Problem, Stopped
 from services.steps.step import Ask, Choice, Proof, Step
+from services.stop import Stop
 from services.text import say
 from services.walk import Field, Preview, Walk
+
+_LEAVE_S = 2
+"""How long a proof that goes on may take to end."""
 
 
 class Back(Exception):
@@ -133,6 +138,7 @@ class Plain:
                 at, again = at + 1, False
                 if at == len(steps):
                     headless.conclude(self.walk, self.console, proof.result, proof.passed)
+                    self._offer_watch(steps[-1])
                     return Exit.FINE if proof.passed else Exit.NOT_FINE
         except Leave:
             return Exit.INTERRUPTED
@@ -294,6 +300,37 @@ class Plain:
                     return proof
             if choice == "change":
                 return None
+
+    # watch
+
+    def _offer_watch(self, step: Step) -> None:
+        """Let a proof go on, if that is wanted, and tell what changes, until Enter."""
+        if step.LIVE is None:
+            return
+        try:
+            while self._choose("plain.watch", "finish", "watch") == "watch":
+                self._watch(step)
+        except (Back, Leave):
+            return
+
+    def _watch(self, step: Step) -> None:
+        stop = Stop()
+
+        def watch() -> None:
+            try:
+                self.walk.watch(step, stop)
+            except Problem as problem:
+                self.console.problem(problem)
+            except Stopped:
+                pass
+
+        watching = threading.Thread(target=watch, name="walk", daemon=True)
+        watching.start()
+        try:
+            self.dialogue.line(say("plain.watching"))
+        finally:
+            stop.set()
+            watching.join(_LEAVE_S)
 
     def _choose(self, question: str, *options: str, default: int = 0) -> str:
         choice = self.dialogue.choose(say(question), options, default)
