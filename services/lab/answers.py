@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from services.lab.hosts.host import LabHost
@@ -17,12 +17,12 @@ def answers(
     hosts: Iterable[LabHost],
     private_key_file: Path,
     public_ca: Path,
-    connect: tuple[str, int],
+    connect: Sequence[tuple[str, int]],
 ) -> str:
     """TOML for `run --answers`: with it, nothing else need be said.
 
     `public_ca` is what clients must trust for the purchased certificate, if that is chosen;
-    `connect` is where port 443 of the balancer really is.
+    `connect` is where port 443 of the balancer really is, in each of its zones.
     """
     client = next(host.name for host in scenario.hosts if not host.backend)
     lines = [
@@ -42,7 +42,7 @@ def answers(
         *_pairs(host=client),
         "",
         "[verify]",
-        *_pairs(connect=f"443={connect[0]}:{connect[1]}"),
+        *_pairs(connect=", ".join(f"443={host}:{port}" for host, port in connect)),
     ]
     for host in hosts:
         lines += [

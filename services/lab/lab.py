@@ -85,7 +85,7 @@ class Lab:
                     self.hosts.hosts.values(),
                     self.hosts.private_key_file,
                     self._directory / _PUBLIC_CA,
-                    self.balancer.addresses[RESERVED],
+                    self.balancer.zones[RESERVED],
                 )
                 public_ca = self.state.account.public_ca_pem
                 disk.write(self._directory / _PUBLIC_CA, public_ca.encode())
