@@ -12,7 +12,10 @@ from typing import Any
 from scripts.benchmarks.finding import Skipped
 from scripts.benchmarks.table import rows_of, table
 
-NAMES = ("first-paint", "start-up", "lab-run", "keys", "engine", "pki", "big-table")
+NAMES = (
+    *("first-paint", "start-up", "lab-run", "keys", "interface", "big-table"),
+    *("engine", "link", "scaling", "memory", "pki", "ssh"),
+)
 
 
 def main() -> int:

@@ -16,10 +16,7 @@ the number of requests, exactly.
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,14 +24,13 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.benchmarks import balancer, compiled, credentials
+from scripts.benchmarks import balancer, c_client, credentials
 from scripts.benchmarks.balancer import Balancer
-from scripts.benchmarks.child import children_cpu_s, need, on_core, spend
+from scripts.benchmarks.child import need, on_core, spend
 from scripts.benchmarks.finding import Finding, Omitted, Skipped, at_least, at_most, exactly
 from scripts.benchmarks.rounds import in_turn, ratio, summary
 from scripts.benchmarks.verifier import verify
 from services.probe.target import Target
-from services.probe.worker import NICENESS
 
 ROUNDS = 5
 
@@ -70,7 +66,7 @@ def _compare(target: Balancer, folder: Path, rounds: int) -> Sequence[Finding | 
     ways: dict[str, Callable[[], Pace]] = {"engine": partial(_engine, way_in)}
     no_c_client = ""
     try:
-        ways["C client"] = partial(_c_client, compiled.mtls_client(folder), way_in)
+        ways["C client"] = partial(_c_client, c_client.build(folder), way_in)
     except Skipped as skipped:
         no_c_client = str(skipped)
     ways["curl loop"] = partial(_curl_loop, way_in)
@@ -115,29 +111,9 @@ def _engine(target: Target) -> Pace:
 
 
 def _c_client(program: Path, target: Target) -> Pace:
-    start_s, _ = _run_c_client(program, target, 1)
-    whole_s, rate = _run_c_client(program, target, REQUESTS)
-    return Pace((whole_s - start_s) / (REQUESTS - 1), rate)
-
-
-def _run_c_client(program: Path, target: Target, requests: int) -> tuple[float, float]:
-    """The client's CPU time for this many requests, and their rate by its own clock."""
-    command = shlex.join(
-        [
-            *(str(program), target.host, str(target.port), target.name),
-            *map(str, (target.ca_file, target.certificate_file, target.key_file)),
-            *(target.path, str(requests), str(CONCURRENCY)),
-        ]
-    )
-    before = children_cpu_s()
-    ran = subprocess.run(
-        _as_nice_as_the_worker(f"exec {command}"),
-        check=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-    return children_cpu_s() - before, requests / json.loads(ran.stdout)["elapsed_s"]
+    start = c_client.run(program, target, 1, CONCURRENCY)
+    whole = c_client.run(program, target, REQUESTS, CONCURRENCY)
+    return Pace((whole.cpu_s - start.cpu_s) / (REQUESTS - 1), whole.rate)
 
 
 def _curl_loop(target: Target) -> Pace:
@@ -151,12 +127,5 @@ def _curl_loop(target: Target) -> Pace:
         ]
     )
     loop = f"i=0; while [ $i -lt {CURLS} ]; do {curl}; i=$((i+1)); done"
-    spent = spend(_as_nice_as_the_worker(loop))
+    spent = spend(c_client.as_nice_as_the_worker(loop))
     return Pace(spent.cpu_s / CURLS, CURLS / spent.wall_s)
-
-
-def _as_nice_as_the_worker(script: str) -> Sequence[str]:
-    """A shell for `script`; to be started in a session of its own, as the worker is."""
-    alike = f"{{ echo {NICENESS} > /proc/self/autogroup; }} 2>/dev/null || :"
-    niceness = NICENESS - os.nice(0)
-    return ["nice", "-n", str(niceness), "sh", "-ec", f"{alike}; {script}"]

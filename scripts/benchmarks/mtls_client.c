@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -92,6 +93,9 @@ static void begin(void)
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (connection->fd < 0)
         fail("socket");
+    /* The request must not wait for the acknowledgement of the handshake's last flight. */
+    int yes = 1;
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) != 0
         && errno != EINPROGRESS)
         fail("connect");

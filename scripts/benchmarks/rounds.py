@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from statistics import median
 from typing import TypeVar
 
 from scripts.benchmarks.finding import Finding, Goal
 
 T = TypeVar("T")
+Name = TypeVar("Name", bound=Hashable)
 
 
-def in_turn(ways: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+def in_turn(ways: Mapping[Name, Callable[[], T]], rounds: int) -> dict[Name, list[T]]:
     """What each way returned in each round; a first round, which fills the caches, is dropped.
 
     Every other round goes backward, so that a computer that grows busier, or warmer, favours none.
     """
-    results: dict[str, list[T]] = {name: [] for name in ways}
+    results: dict[Name, list[T]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         order = list(ways) if number % 2 else list(reversed(list(ways)))
         for name in order:

@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from os import getpid
@@ -38,7 +38,7 @@ class Report(TypedDict):
     rate: float
     history: list[float]
     cpu_s: float
-    peak_kib: int
+    peaks_kib: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,9 @@ class Verified:
     """The rate over time, half a second each."""
     cpu_s: float
     """Of the workers, their start included."""
-    peak_kib: int
-    """The most memory that a worker had resident (VmHWM)."""
+    peaks_kib: Mapping[int, int]
+    """The most memory that the worker had had resident (VmHWM) when it had counted 100 requests,
+    1000, and so on."""
 
 
 def verify(
@@ -92,28 +93,34 @@ def verify(
         rate=report["rate"],
         history=report["history"],
         cpu_s=report["cpu_s"],
-        peak_kib=report["peak_kib"],
+        peaks_kib={int(counted): kib for counted, kib in report["peaks_kib"].items()},
     )
 
 
-class _Peak:
-    """The worker's peak memory, read with each snapshot: it is gone when its run is over."""
+class _Peaks:
+    """The worker's peak memory at each power of ten, read with the snapshot that passes it."""
 
     def __init__(self) -> None:
-        self.kib = 0
+        self.kib: dict[str, int] = {}
+        self._newest = 0
+        self._next = 100
 
-    def look(self, _: Tally) -> None:
-        # It may have ended already, with its last snapshot still to be shown.
+    def look(self, tally: Tally) -> None:
+        # The worker may have ended already when its last snapshot is shown: the newest then stays.
         with suppress(LookupError, FileNotFoundError, ProcessLookupError):
             worker = descendant(getpid(), "services.probe.worker")
-            found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text())
-            self.kib = max(self.kib, int(found[1]) if found else 0)
+            status = Path(f"/proc/{worker}/status").read_text()
+            if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+                self._newest = int(found[1])
+        while self._next <= tally.requests:
+            self.kib[str(self._next)] = self._newest
+            self._next *= 10
 
 
 def main() -> None:
     target, spec = target_from(json.loads(sys.argv[1])), json.loads(sys.argv[2])
-    peak = _Peak()
-    tally = runner.run(target, **spec, stop=Stop(), on_snapshot=peak.look)
+    peaks = _Peaks()
+    tally = runner.run(target, **spec, stop=Stop(), on_snapshot=peaks.look)
     report: Report = {
         "ok": tally.ok,
         "requests": tally.requests,
@@ -123,7 +130,7 @@ def main() -> None:
         "rate": tally.requests_per_second,
         "history": list(tally.rates.history),
         "cpu_s": children_cpu_s(),
-        "peak_kib": peak.kib,
+        "peaks_kib": peaks.kib,
     }
     print(json.dumps(report))
 
