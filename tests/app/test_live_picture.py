@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 from app.live_picture import draw
@@ -31,6 +32,8 @@ def test_it_shows_what_the_report_tells() -> None:
     for words in ("ECS01", "ECS02", "101", "99", "50.5", "TLSv1.3 TLS_AES_128_GCM_SHA256"):
         assert words in text
     assert "server certificate until 2027-12-26" in text
+    # The phases, to the width of a bucket.
+    assert re.search(r"TLS (7\.\d|8\.\d)/9\.\d", text)
 
 
 def test_what_a_backend_says_stays_text() -> None:
