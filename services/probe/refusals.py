@@ -7,55 +7,35 @@ and the answer must not depend on another fault.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from services.probe.address import Address
-from services.probe.identity import client_certificate
+from services.probe.identity import client_identity
 from services.probe.outcome import ANSWERED, BALANCER_STATUSES, Outcome, alert_text
-from services.probe.target import Target, client_context
+from services.probe.strangers import (
+    MUST_TRY,
+    OLD_TLS,
+    STRANGERS,
+    Pair,
+    Stranger,
+    Untried,
+    Visitor,
+    dressed,
+)
+from services.probe.target import Target
 from services.stop import Stop
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
     from services.probe.engine import Exchange
 
-Stranger = Literal[
-    "no_certificate",
-    "unknown_ca",
-    "plain_http",
-    "impostor_ca",
-    "expired",
-    "wrong_usage",
-    "server_certificate",
-    "tls_1_0",
-    "tls_1_1",
-]
-MUST_TRY: tuple[Stranger, ...] = ("no_certificate", "unknown_ca", "plain_http")
-"""Those that need nothing but the endpoint: without their refusal nothing is proven."""
-STRANGERS: tuple[Stranger, ...] = (
-    *MUST_TRY,
-    "impostor_ca",
-    "expired",
-    "wrong_usage",
-    "server_certificate",
-    "tls_1_0",
-    "tls_1_1",
-)
+__all__ = ["MUST_TRY", "STRANGERS", "Pair", "Refusal", "Stranger", "judge", "try_strangers"]
 
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A certificate and its private key, as files (PEM)."""
-
-    certificate_file: Path
-    key_file: Path
+_MOST_ADDRESSES = 8
+"""A balancer has one a zone; of a name with more, the first are enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +44,8 @@ class Refusal:
 
     name: Stranger
     refused: bool | None
-    """None when it proves nothing: untried, not reached, or nobody at all is served there."""
+    """None when it proves nothing: untried, not reached, nobody at all is served there, or it
+    need not be refused."""
     evidence: str
     alert: str | None = None
     """The TLS alert with which it was refused, if one was sent."""
@@ -82,41 +63,87 @@ def try_strangers(
     server: Pair | None = None,
     weak_versions_allowed: bool = False,
 ) -> tuple[Refusal, ...]:
-    """Knock once as each of `STRANGERS`. `served`: the rightful client gets answers.
+    """Knock as each of `STRANGERS`, at every address. `served`: the rightful client gets answers.
 
-    Stopped, it returns those that were tried.
+    `issuer` and `server` are the pairs of the client's CA and of the server, where their keys are
+    at hand: the strangers that need them stay untried without. With `weak_versions_allowed` it is
+    told whether TLS 1.0 and 1.1 are spoken, and no refusal expected. They knock all at once, so
+    an endpoint that says nothing costs its timeouts once. Stopped, it returns those that ended.
     """
-    refusals: list[Refusal] = []
-    bare = replace(target, certificate_file=None, key_file=None, tls=True)
-    with _unknown_pair(target) as (certificate, key):
-        visitors = (bare, replace(bare, certificate_file=certificate, key_file=key))
-        for name, visitor in zip(MUST_TRY, (*visitors, replace(bare, tls=False)), strict=True):
-            exchange = _knock(visitor, addresses, stop)
-            if exchange is None:
-                break
-            refusals.append(judge(name, exchange, served=served))
+    if stop.is_set():
+        return ()
+    visitors = dressed(target, issuer, server)
+    with ThreadPoolExecutor(len(visitors), thread_name_prefix="stranger") as pool:
+        knocks = {
+            name: pool.submit(_knock, visitor, addresses[:_MOST_ADDRESSES], stop)
+            for name, visitor in visitors.items()
+            if isinstance(visitor, Visitor)
+        }
+    refusals = []
+    for name, visitor in visitors.items():
+        if isinstance(visitor, Untried):
+            refusals.append(Refusal(name, None, f"not tried: {visitor}", untried=str(visitor)))
+        elif heard := knocks[name].result():
+            telling = min(heard, key=lambda each: _rank(judge(name, each, served=served), each))
+            worst = judge(name, telling, served=served)
+            if worst.refused is False and (excuse := _excuse(name, visitor, weak_versions_allowed)):
+                worst = replace(worst, refused=None, evidence=f"{worst.evidence}; {excuse}")
+            refusals.append(worst)
     return tuple(refusals)
+
+
+def _knock(visitor: Visitor, addresses: Sequence[Address], stop: Stop) -> list[Exchange]:
+    """One request at each address; none when stopped."""
+    from services.probe.engine import Engine
+
+    heard: list[Exchange] = []
+    engine = Engine(visitor.target, addresses, visitor.context, heard.append)
+    engine.run(requests=len(addresses), concurrency=len(addresses), stop=stop.is_set)
+    return [] if stop.is_set() else heard
+
+
+def _excuse(name: Stranger, visitor: Visitor, weak_versions_allowed: bool) -> str:
+    """Why it is no fault that this stranger was let in; empty when it is one."""
+    if name in OLD_TLS and weak_versions_allowed:
+        return "the listener's policy allows it"
+    shown = client_identity(visitor.target) if name == "server_certificate" else None
+    if shown is not None and shown.may("clientAuth"):
+        return "it may be a client's, too: its extendedKeyUsage does not forbid it"
+    return ""
+
+
+def _rank(refusal: Refusal, exchange: Exchange) -> int:
+    """Of several addresses one that lets a stranger in tells most, one not reached nothing."""
+    if refusal.refused is None:
+        return 3 if exchange.outcome in UNREACHED else 1
+    return 2 if refusal.refused else 0
 
 
 def judge(name: Stranger, exchange: Exchange, *, served: bool) -> Refusal:
     """Whether `exchange` was a refusal: not one byte of a backend's, and someone else is served.
 
-    A balancer that speaks HTTP may refuse in words (400, 495 to 497): those are its own bytes.
-    A silent end is a refusal only if the rightful client is served: otherwise there may simply
-    be no backend behind it.
+    A balancer that speaks HTTP may refuse in words (400, 495 to 497, or a redirect from plain HTTP
+    to https): those are its own bytes. A silent end is a refusal only if the rightful client is
+    served: otherwise there may simply be no backend behind it.
     """
     alert, outcome = exchange.alert, exchange.outcome
     if outcome in UNREACHED:
         return Refusal(name, None, f"not reached: {exchange.evidence}")
-    if alert is not None:
+    if alert is not None and outcome is not Outcome.ANSWER_CUT:
         evidence = f"{alert_text(alert)}, 0 B from a backend"
-        about_certificates = outcome in _ABOUT_THE_CERTIFICATE
-        return Refusal(name, True if about_certificates or served else None, evidence, alert)
-    if exchange.status in BALANCER_STATUSES:
+        decisive = _ABOUT_THE_VERSION if name in OLD_TLS else _ABOUT_THE_CERTIFICATE
+        return Refusal(name, True if served or outcome in decisive else None, evidence, alert)
+    if outcome in _ABOUT_THE_CERTIFICATE or (name == "plain_http" and _sent_to_tls(exchange)):
         return Refusal(name, True, f"HTTP {exchange.status} from the balancer itself")
+    if exchange.status in _REFUSED_IN_WORDS:
+        evidence = f"{_given(exchange)}: a refusal, but whether the balancer's or a backend's"
+        return Refusal(name, None, f"{evidence} cannot be told")
     if outcome in ANSWERED:
         return Refusal(name, False, _given(exchange))
     how = _SILENT.get(outcome, outcome.value)
+    if name in OLD_TLS and (exchange.tls or outcome is Outcome.HANDSHAKE_FAILED):
+        # The server spoke the version, or this computer could not go on with it.
+        return Refusal(name, None, f"{exchange.tls or exchange.evidence}: {how}")
     if not served:
         return Refusal(name, None, f"{how}, but the rightful client is not served either")
     return Refusal(name, True, f"{how}, 0 B from a backend")
@@ -135,10 +162,17 @@ UNREACHED: frozenset[str] = frozenset(
 _ABOUT_THE_CERTIFICATE = frozenset(
     {
         Outcome.CLIENT_CERTIFICATE_MISSING,
-        Outcome.CLIENT_CERTIFICATE_REFUSED,
+        Outcome.CLIENT_CERTIFICATE_EXPIRED,
+        Outcome.CLIENT_CERTIFICATE_REVOKED,
         Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA,
+        Outcome.CLIENT_CERTIFICATE_WRONG_USAGE,
+        Outcome.CLIENT_CERTIFICATE_REFUSED,
+        Outcome.CLIENT_SIGNATURE_REFUSED,
     }
 )
+_ABOUT_THE_VERSION = frozenset({Outcome.TLS_VERSION, Outcome.TLS_CIPHER})
+_REFUSED_IN_WORDS = frozenset({400, 401, 403})
+"""What also a backend, or a balancer's own configuration, answers to whom it does not want."""
 _SILENT = {
     Outcome.HANDSHAKE_CLOSED: "closed",
     Outcome.CLOSED_WITHOUT_ANSWER: "closed",
@@ -149,79 +183,18 @@ _SILENT = {
 }
 
 
+def _sent_to_tls(exchange: Exchange) -> bool:
+    """Told that this is a port for TLS, by a status or by the address to go to."""
+    if exchange.answer is not None and exchange.outcome is Outcome.REDIRECT:
+        return _TO_HTTPS.search(exchange.answer.head) is not None
+    return exchange.status in BALANCER_STATUSES
+
+
+_TO_HTTPS = re.compile(rb"\nlocation:[ \t]*https://", re.IGNORECASE)
+
+
 def _given(exchange: Exchange) -> str:
     if exchange.answer is None:
         return f"bytes from a backend: {exchange.outcome.value}, {exchange.evidence}"
     size = len(exchange.answer.body)
     return f"HTTP {exchange.status} and {size} B from a backend, {exchange.address}"
-
-
-def _knock(visitor: Target, addresses: Sequence[Address], stop: Stop) -> Exchange | None:
-    """One request, at the first address that can be reached; None when stopped."""
-    from services.probe.engine import Engine
-
-    heard: list[Exchange] = []
-    context = client_context(visitor, verify=False) if visitor.tls else None
-    for address in addresses:
-        Engine(visitor, [address], context, heard.append).run(requests=1, stop=stop.is_set)
-        if stop.is_set():
-            return None
-        if heard[-1].outcome not in UNREACHED:
-            break
-    return heard[-1]
-
-
-@contextmanager
-def _unknown_pair(target: Target) -> Iterator[tuple[Path, Path]]:
-    """The files of a certificate of a CA that nobody knows, for as long as the block lasts."""
-    with tempfile.TemporaryDirectory(prefix="nlb-mtls-") as folder:
-        certificate, key = Path(folder, "stranger.crt"), Path(folder, "stranger.key")
-        texts = _make_stranger(target)
-        for file, text in zip((certificate, key), texts, strict=True):
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-                f.write(text)
-        yield certificate, key
-
-
-def _make_stranger(target: Target) -> tuple[bytes, bytes]:
-    """A certificate that looks like the rightful client's but for its CA, and its key, as PEM."""
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509  # 40 ms
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-    def named(common_name: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(_subject(target) or named("client"))
-        .issuer_name(named("A CA that nobody knows"))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    )
-
-
-def _subject(target: Target) -> x509.Name | None:
-    found = client_certificate(target)
-    try:
-        return found.subject if found else None
-    except ValueError:  # parsed late, and broken inside
-        return None

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from services.probe.address import Address
 from services.probe.outcome import Outcome
-from services.probe.refusals import try_strangers
 from services.probe.runner import run
 from services.probe.target import Target
 from services.stop import Stop
@@ -167,71 +163,3 @@ def test_no_common_cipher_is_told_from_other_failures(certs: Certificates) -> No
     with s_server(certs, "-tls1_2", "-cipher", "PSK-AES128-GCM-SHA256", "-psk", "00") as port:
         found = requests(dressed(at_port(port, certs), "rightful", certs))[0]
     assert found.outcome is Outcome.TLS_CIPHER
-
-
-@pytest.mark.parametrize("version", ["-tls1_3", "-tls1_2"])
-def test_openssl_refuses_strangers_in_words(version: str, certs: Certificates) -> None:
-    with s_server(certs, version) as port:
-        at = dressed(at_port(port, certs), "rightful", certs)
-        found = try_strangers(at, [Address("127.0.0.1", port)], Stop(), served=False)
-    missing = "certificate_required" if version == "-tls1_3" else "handshake_failure"
-    assert [(each.name, each.refused, each.alert) for each in found[:2]] == [
-        ("no_certificate", True, missing),
-        ("unknown_ca", True, "unknown_ca"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("door", "expected"),
-    [
-        ("mutual", (True, True, True)),
-        ("tls12", (True, True, True)),
-        ("tls13", (True, True, True)),
-        ("open", (False, False, True)),
-        ("http_mutual", (True, True, True)),
-    ],
-)
-def test_nginx_refuses_strangers_as_it_is_told(
-    door: str,
-    expected: tuple[bool, bool, bool],
-    balancer: Nginx,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    at = balancer.target(getattr(balancer, door))
-    found = try_strangers(at, [Address("127.0.0.1", at.port)], Stop(), served=True)
-    assert tuple(each.refused for each in found) == expected
-    assert all(each.evidence for each in found)
-    assert list(tmp_path.iterdir()) == [], "the stranger's key is gone"
-
-
-def test_silence_proves_no_refusal_when_nobody_is_served(balancer: Nginx) -> None:
-    at = balancer.target(balancer.lonely)
-    found = try_strangers(at, [Address("127.0.0.1", at.port)], Stop(), served=False)
-    assert [each.refused for each in found] == [None, None, None]
-
-
-def test_plain_http_on_a_plain_port_is_no_refusal(balancer: Nginx) -> None:
-    at = balancer.target(balancer.backend["ECS01"])
-    found = try_strangers(at, [Address("127.0.0.1", at.port)], Stop(), served=True)
-    assert [each.refused for each in found] == [None, None, False]
-
-
-def test_unreachable_endpoint_proves_nothing(balancer: Nginx) -> None:
-    at = balancer.target(free_port())
-    found = try_strangers(at, [Address("127.0.0.1", at.port)], Stop(), served=True)
-    assert [each.refused for each in found] == [None, None, None]
-
-
-def test_second_address_is_tried_when_the_first_is_dead(balancer: Nginx) -> None:
-    at = balancer.target()
-    addresses = [Address("127.0.0.9", free_port()), Address("127.0.0.1", at.port)]
-    found = try_strangers(at, addresses, Stop(), served=True)
-    assert [each.refused for each in found] == [True, True, True]
-
-
-def test_stopped_strangers_knock_no_more(balancer: Nginx) -> None:
-    at, stop = balancer.target(), Stop()
-    stop.set()
-    assert try_strangers(at, [Address("127.0.0.1", at.port)], stop, served=True) == ()
