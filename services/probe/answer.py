@@ -7,6 +7,7 @@ cut them; nothing that a server sends makes it hold more than its limits.
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -34,6 +35,36 @@ class Answer(NamedTuple):
     status: int
     head: bytes
     body: bytes
+
+
+def header(head: bytes, name: str) -> bytes | None:
+    """The value of the first header called `name` (in any case) in an answer's head, or None."""
+    found = re.search(
+        rb"\n" + re.escape(name.encode("ascii")) + rb":[ \t]*([^\r]*?)[ \t]*\r", head, re.IGNORECASE
+    )
+    return found[1] if found else None
+
+
+_DATE = re.compile(
+    rb"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+)
+_MONTHS = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+
+
+def date_s(head: bytes) -> float | None:
+    """The Date of an answer in seconds since the epoch; None without one, or without sense.
+
+    Only the form that RFC 9110 section 5.6.7 lets a server write: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    """
+    value = header(head, "Date")
+    found = _DATE.fullmatch(value) if value else None
+    if not found or _MONTHS.find(found[2]) % 3:
+        return None
+    day, year, hour, minute, second = (int(found[group]) for group in (1, 3, 4, 5, 6))
+    month = _MONTHS.find(found[2]) // 3 + 1
+    if not (year >= 1970 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60):
+        return None
+    return float(calendar.timegm((year, month, day, hour, minute, second)))
 
 
 class NotHttp(Exception):

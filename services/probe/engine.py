@@ -19,6 +19,13 @@ from typing import NamedTuple
 
 from services.probe.address import Address
 from services.probe.answer import Answer, AnswerReader, NotHttp, TooLarge
+from services.probe.concurrency import (
+    LEAST_INTERVAL_S,
+    MOST,
+    START,
+    interval_s,
+    next_concurrency,
+)
 from services.probe.outcome import (
     Outcome,
     alert_of,
@@ -30,11 +37,8 @@ from services.probe.outcome import (
     of_tls_error,
     printable,
 )
-from services.probe.poller import READ, WRITE, DefaultPoller, Poller
+from services.probe.poller import DOUBT, READ, WRITE, DefaultPoller, Poller
 from services.probe.target import Target
-
-MAX_CONCURRENCY = 256
-"""Beyond this more connections at once add nothing, even at 40 ms round trip."""
 
 TICK_S = 0.1
 _SWEEP_S = 0.05
@@ -55,6 +59,11 @@ _RETRY_S = 0.001
 _READ_SIZE = 65536
 _RECORD_SIZE = 16384
 """The largest TLS record (RFC 8446 section 5.1)."""
+_HEARD_LIMIT = 8 * 1024 * 1024
+"""Bytes that one connection may receive: the largest answer in small records. Whoever sends more
+sends session tickets or key updates without end, which TLS itself does not bound."""
+_UNSENT_LIMIT = 256 * 1024
+"""Bytes that wait to be sent; we say little, but each key update asks for an answer."""
 
 
 class Exchange(NamedTuple):
@@ -75,6 +84,12 @@ class Exchange(NamedTuple):
     """`TLSv1.3 TLS_AES_256_GCM_SHA384`."""
     server_not_after: str = ""
     """Until when the server's certificate is valid (RFC 3339); of the first ok request only."""
+    connect_s: float | None = None
+    """From the first packet to the TCP connection; None where it did not get so far."""
+    handshake_s: float | None = None
+    """From the TCP connection to the client's Finished; None without TLS, too."""
+    first_byte_s: float | None = None
+    """From the request to the answer's first byte."""
 
 
 # The phases of a connection, in order. Plain numbers: an enum's member costs 60 ns each time.
@@ -114,7 +129,30 @@ _SHORTAGE = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
 )
 """This computer's own limits: files, memory, or (EADDRNOTAVAIL) ports. Waiting may help."""
+_FEW_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
+_LOAD = frozenset(
+    {
+        Outcome.CONNECT_TIMEOUT,
+        Outcome.HANDSHAKE_TIMEOUT,
+        Outcome.HANDSHAKE_CLOSED,
+        Outcome.HANDSHAKE_RESET,
+        Outcome.CLOSED_WITHOUT_ANSWER,
+        Outcome.RESET_WITHOUT_ANSWER,
+        Outcome.FIRST_BYTE_TIMEOUT,
+        Outcome.WHOLE_TIMEOUT,
+        Outcome.ANSWER_CUT,
+        Outcome.HTTP_5XX,
+        Outcome.NO_SOCKET,
+    }
+)
+"""What requests end in where there are too many of them, if for other reasons as well."""
+
+# The class without the Python layer of `socket.socket`, which only costs time here. Linux opens a
+# socket non-blocking at once, elsewhere that takes a call more.
+_Socket = socket.SocketType
+_NON_BLOCKING = getattr(socket, "SOCK_NONBLOCK", 0)
+_OK = Outcome.OK
 
 
 class _Connection:
@@ -122,13 +160,17 @@ class _Connection:
         "address",
         "began",
         "broken",
+        "connected",
         "deadline",
+        "first",
         "flights",
         "heard",
         "incoming",
+        "number",
         "outgoing",
         "phase",
         "reader",
+        "requested",
         "socket",
         "tls",
         "unsent",
@@ -136,21 +178,28 @@ class _Connection:
         "writing",
     )
 
-    def __init__(self, sock: socket.socket, address: Address, began: float, whole: float) -> None:
+    def __init__(
+        self, sock: socket.SocketType, number: int, address: Address, began: float, whole: float
+    ) -> None:
         self.socket = sock
+        self.number = number
+        """The socket's file descriptor."""
         self.address = address
         self.began = began
+        self.connected = self.requested = self.first = 0.0
+        """When the connection stood, the request was sent, and the answer's first byte came."""
         self.whole = whole
         """When the whole request must be done; `deadline` is the current phase's, if sooner."""
         self.deadline = whole
         self.phase = _CONNECT
         self.reader = AnswerReader()
         self.tls: ssl.SSLObject | None = None
-        self.incoming = ssl.MemoryBIO()
-        self.outgoing = ssl.MemoryBIO()
+        self.incoming: ssl.MemoryBIO
+        self.outgoing: ssl.MemoryBIO
         self.flights = 0
         """How often TLS has sent something; the first is the ClientHello."""
-        self.heard = False
+        self.heard = 0
+        """Bytes received."""
         self.unsent = b""
         self.writing = True
         self.broken = 0
@@ -163,6 +212,10 @@ class Engine:
     `context` None speaks plain HTTP. Nothing that the other side does makes it wait beyond the
     target's timeouts, or hold more than the limits of `services.probe.answer` a connection.
     `record` is called with each request as it ends.
+
+    Open at any time are at most `concurrency` sockets with a request under way, and as many that
+    are answered and wait for the other side to close first: 512 in all, since `concurrency` is
+    never above 256. Where this computer allows fewer open files, fewer of both.
     """
 
     def __init__(
@@ -175,15 +228,22 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeouts = target.timeouts
-        self._name = target.name
+        # As bytes: a text would go through the slow IDNA codec at each request.
+        self._name = target.name.encode("idna")
         self._request = target.request()
         self._offered = target.certificate_file is not None
-        self._addresses = addresses
+        self.addresses = addresses
+        """May be set while the engine runs: requests are begun at these from then on."""
         self._context = context
         self._record = record
         self._clock = clock
         self._poller: Poller[_Connection] = DefaultPoller()
-        self._concurrency = 1
+        self.concurrency = 1
+        """The most connections at once, as it stands."""
+        self.limited_to = 0
+        """The most connections at once that the limit on open files left room for, where that
+        was fewer than wanted; else 0."""
+        self._turn = 0
         self._launched = 0
         self._active: set[_Connection] = set()
         self._lingering: dict[_Connection, None] = {}
@@ -192,6 +252,15 @@ class Engine:
         self._timed_out = 0
         self._slowest_s = 0.0
         self._not_after_told = False
+        self._room = memoryview(bytearray(_READ_SIZE))
+        # What is decided on how many connections at once to have, when that is ours to decide.
+        self._decided = 0.0
+        self._decided_cpu = 0.0
+        self._ended = 0
+        self._failed_by_load = 0
+        self._all_in_use = False
+        self._round_trips: dict[Address, float] = {}
+        """The quickest TCP connection to each address."""
 
     def run(
         self,
@@ -199,18 +268,21 @@ class Engine:
         requests: int | None = None,
         duration_s: float | None = None,
         rate_per_s: float | None = None,
-        concurrency: int = 1,
+        concurrency: int | None = 1,
         stop: Callable[[], bool] = lambda: False,
         tick: Callable[[], None] = lambda: None,
     ) -> int:
         """Make `requests` requests, or as many as fit in `duration_s`, `concurrency` at once.
 
+        Without `concurrency` there are as many at once as the round-trip time makes worth having.
         `rate_per_s` bounds how many are begun a second, evenly; None is as many as can be.
         `tick` is called each `TICK_S`. When `stop` says so no request is begun any more, and
         those under way have `_DRAIN_S` to end. Returns how many did not end.
         """
-        self._concurrency = min(concurrency, MAX_CONCURRENCY)
-        began = now = self._clock()
+        self.concurrency = START if concurrency is None else min(concurrency, MOST)
+        began = now = self._decided = self._clock()
+        self._decided_cpu = time.process_time()
+        decide_at = began + LEAST_INTERVAL_S if concurrency is None else math.inf
         next_tick, next_sweep = began + TICK_S, began + _SWEEP_S
         limit, give_up_at = requests, None
         try:
@@ -244,6 +316,8 @@ class Engine:
                 if now >= next_tick:
                     next_tick = max(next_tick + TICK_S, now)
                     tick()
+                if now >= decide_at:
+                    decide_at = self._decide(now)
         finally:
             for connection in (*self._active, *self._lingering):
                 connection.socket.close()
@@ -251,25 +325,33 @@ class Engine:
 
     def _start(self) -> bool:
         """Begin one request; False when there is no room for one, or it failed at once."""
-        if len(self._active) >= self._concurrency:
+        if len(self._active) >= self.concurrency:
+            self._all_in_use = True
             return False
+        while self.limited_to and len(self._active) + len(self._lingering) >= self.limited_to:
+            if not self._lingering:
+                return False
+            self._close(next(iter(self._lingering)))
         now = self._clock()
-        address = self._addresses[self._launched % len(self._addresses)]
+        address = self.addresses[self._turn % len(self.addresses)]
         try:
-            sock = socket.socket(address.family, socket.SOCK_STREAM)
+            sock = _Socket(address.family, socket.SOCK_STREAM | _NON_BLOCKING)
         except OSError as error:
             self._not_begun(address, error.errno or 0, now)
             return False
-        sock.setblocking(False)
+        if not _NON_BLOCKING:
+            sock.setblocking(False)
         code = sock.connect_ex((address.host, address.port))
         if code not in _UNDER_WAY:
             sock.close()
             self._not_begun(address, code, now)
             return False
-        connection = _Connection(sock, address, now, now + self._timeouts.whole_s)
-        self._until(connection, self._timeouts.connect_s)
-        self._poller.watch(sock, WRITE, connection)
+        number = sock.fileno()
+        connection = _Connection(sock, number, address, now, now + self._timeouts.whole_s)
+        self._until(connection, self._timeouts.connect_s, now)
+        self._poller.watch(number, WRITE, connection)
         self._active.add(connection)
+        self._turn += 1
         self._launched += 1
         self._short_since = None
         return True
@@ -280,22 +362,56 @@ class Engine:
         if code in _SHORTAGE:
             if self._short_since is None:
                 self._short_since = now
+            held = len(self._active) + len(self._lingering)
+            if code in _FEW_FILES and 0 < held < 2 * self.concurrency:
+                self.limited_to = held if not self.limited_to else min(self.limited_to, held)
+                self.concurrency = min(self.concurrency, self.limited_to)
             for idle in tuple(self._lingering):
                 self._close(idle)
             if self._active or now - self._short_since < self._timeouts.connect_s:
                 return
             outcome = Outcome.NO_SOCKET
+        self._turn += 1
         self._launched += 1
+        self._note(outcome)
         self._record(Exchange(outcome, f"{_error_text(code)}, {address}", address, 0.0))
 
+    def _note(self, outcome: Outcome) -> None:
+        self._ended += 1
+        if outcome is not _OK and outcome in _LOAD:
+            self._failed_by_load += 1
+
+    def _decide(self, now: float) -> float:
+        """How many connections at once from here on; returns when to decide again."""
+        known = [trip for at, trip in self._round_trips.items() if at in self.addresses]
+        self._round_trips = {
+            at: trip for at, trip in self._round_trips.items() if at in self.addresses
+        }
+        round_trip_s = sum(known) / len(known) if known else 0.0
+        span, cpu = now - self._decided, time.process_time()
+        self.concurrency = next_concurrency(
+            self.concurrency,
+            most=min(MOST, self.limited_to or MOST),
+            rate_per_s=self._ended / span,
+            round_trip_s=round_trip_s,
+            core_share=(cpu - self._decided_cpu) / span,
+            failing_share=self._failed_by_load / self._ended if self._ended else 0.0,
+            all_in_use=self._all_in_use,
+        )
+        self._decided, self._decided_cpu = now, cpu
+        self._ended = self._failed_by_load = 0
+        self._all_in_use = False
+        return now + interval_s(round_trip_s)
+
     def _serve(self, connection: _Connection, events: int) -> None:
-        if connection.phase == _GONE:  # closed for another's sake since this event was reported
+        phase = connection.phase
+        if phase == _GONE:  # closed for another's sake since this event was reported
             return
-        if connection.phase == _LINGER:
+        if phase == _LINGER:
             self._linger(connection)
             return
-        if connection.phase == _CONNECT:
-            self._connected(connection)
+        if phase == _CONNECT:
+            self._connected(connection, events)
         else:
             if events & WRITE:
                 self._send(connection)
@@ -304,24 +420,31 @@ class Engine:
         if connection.broken:
             self._hear_last_words(connection)
 
-    def _connected(self, connection: _Connection) -> None:
-        code = connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            outcome = _BY_CONNECT_ERROR.get(code, Outcome.UNREACHABLE)
-            self._finish(connection, outcome, _error_text(code))
-            return
+    def _connected(self, connection: _Connection, events: int) -> None:
+        if events & DOUBT:
+            code = connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                outcome = _BY_CONNECT_ERROR.get(code, Outcome.UNREACHABLE)
+                self._finish(connection, outcome, _error_text(code))
+                return
+        now = connection.connected = self._clock()
+        trip, address = now - connection.began, connection.address
+        if trip < self._round_trips.get(address, math.inf):
+            self._round_trips[address] = trip
         if self._context is None:
             connection.phase = _FIRST_BYTE
-            self._until(connection, self._timeouts.first_byte_s)
+            self._until(connection, self._timeouts.first_byte_s, now)
+            connection.requested = now
             connection.unsent = self._request
         else:
             connection.phase = _HANDSHAKE
-            self._until(connection, self._timeouts.handshake_s)
-            connection.tls = self._context.wrap_bio(
+            self._until(connection, self._timeouts.handshake_s, now)
+            connection.incoming, connection.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            connection.tls = tls = self._context.wrap_bio(
                 connection.incoming, connection.outgoing, server_hostname=self._name
             )
             try:
-                connection.tls.do_handshake()
+                tls.do_handshake()
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError as error:  # this computer allows no version or cipher at all
@@ -333,22 +456,23 @@ class Engine:
         """Send what is to be sent, and wait for the right events after it."""
         if connection.broken:
             return
-        if connection.outgoing.pending:
-            connection.unsent += connection.outgoing.read()
+        unsent = connection.unsent
+        if connection.tls is not None and connection.outgoing.pending:
+            unsent += connection.outgoing.read()
             connection.flights += 1
-        if connection.unsent:
+        if unsent:
             try:
-                sent = connection.socket.send(connection.unsent)
+                sent = connection.socket.send(unsent)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
                 connection.broken = error.errno or errno.EPIPE
                 return
-            connection.unsent = connection.unsent[sent:]
-        writing = bool(connection.unsent)
+            connection.unsent = unsent = unsent[sent:]
+        writing = bool(unsent)
         if writing is not connection.writing:
             connection.writing = writing
-            self._poller.change(connection.socket, READ | WRITE if writing else READ)
+            self._poller.change(connection.number, READ | WRITE if writing else READ)
 
     def _hear_last_words(self, connection: _Connection) -> None:
         """The other side has gone. What it said before may still lie in our receive buffer, and
@@ -360,15 +484,23 @@ class Engine:
     def _receive(self, connection: _Connection) -> bool:
         """Read once; False when there is nothing to read now."""
         try:
-            data = connection.socket.recv(_READ_SIZE)
+            size = connection.socket.recv_into(self._room)
         except BlockingIOError:
             return False
         except OSError as error:
             self._lost(connection, error.errno or errno.ECONNRESET)
             return True
+        data = self._room[:size]
+        first = connection.heard == 0
+        connection.heard += size
         try:
-            if connection.tls is None:
-                self._plain(connection, data)
+            if connection.heard > _HEARD_LIMIT or len(connection.unsent) > _UNSENT_LIMIT:
+                self._too_much(connection)
+            elif connection.tls is None:
+                self._plain(connection, bytes(data))
+            elif first and size and not looks_like_tls(bytes(data[:2])):
+                says = printable(bytes(data[:100]))
+                self._finish(connection, Outcome.NOT_TLS, f"it says {says}")
             else:
                 self._encrypted(connection, connection.tls, data)
         except NotHttp as error:
@@ -380,6 +512,11 @@ class Engine:
             self._finish(connection, Outcome.ANSWER_TOO_LARGE, f"{error} beyond the limit")
         return True
 
+    def _too_much(self, connection: _Connection) -> None:
+        early = connection.phase == _HANDSHAKE
+        outcome = Outcome.HANDSHAKE_FAILED if early else Outcome.ANSWER_TOO_LARGE
+        self._finish(connection, outcome, f"{connection.heard} bytes and no end")
+
     def _plain(self, connection: _Connection, data: bytes) -> None:
         if data:
             connection.reader.feed(data)
@@ -387,16 +524,13 @@ class Engine:
             connection.reader.close(clean=True)
         self._progress(connection, ended=not data)
 
-    def _encrypted(self, connection: _Connection, tls: ssl.SSLObject, data: bytes) -> None:
-        if not data:
-            connection.incoming.write_eof()
-        elif connection.heard or looks_like_tls(data):
-            connection.heard = True
-            connection.incoming.write(data)
+    def _encrypted(self, connection: _Connection, tls: ssl.SSLObject, data: memoryview) -> None:
+        incoming, ended, eof = connection.incoming, False, not data
+        if eof:
+            incoming.write_eof()
         else:
-            self._finish(connection, Outcome.NOT_TLS, f"it says {printable(data)}")
-            return
-        reader, incoming, ended = connection.reader, connection.incoming, False
+            incoming.write(data)
+        reader = connection.reader
         try:
             if connection.phase == _HANDSHAKE:
                 tls.do_handshake()
@@ -404,9 +538,10 @@ class Engine:
                 # At once, so that in TLS 1.3 it leaves with Finished: a round trip less.
                 self._send(connection)
                 connection.phase = _FIRST_BYTE
-                self._until(connection, self._timeouts.first_byte_s)
+                now = connection.requested = self._clock()
+                self._until(connection, self._timeouts.first_byte_s, now)
             # Reading where nothing is left would raise SSLWantReadError, which is slow to make.
-            while (incoming.pending or not data) and not ended:
+            while (eof or incoming.pending) and not ended:
                 if text := tls.read(_RECORD_SIZE):
                     reader.feed(text)
                 else:  # close_notify
@@ -431,11 +566,11 @@ class Engine:
         reader = connection.reader
         if connection.phase == _FIRST_BYTE and reader.heard:
             connection.phase = _BODY
+            connection.first = self._clock()
             connection.deadline = connection.whole
         if answer := reader.answer:
-            self._slowest_s = max(self._slowest_s, self._clock() - connection.began)
             outcome = of_answer(answer)
-            evidence = "" if outcome is Outcome.OK else answer_text(answer)
+            evidence = "" if outcome is _OK else answer_text(answer)
             self._finish(connection, outcome, evidence, answer, ended)
         elif ended and connection.broken:
             self._lost(connection, connection.broken)
@@ -477,10 +612,11 @@ class Engine:
             self._timed_out += 1
             self._finish(connection, _TIMED_OUT[connection.phase], f"given up after {waited:.1f} s")
 
-    def _until(self, connection: _Connection, timeout_s: float) -> None:
-        if self._timed_out >= self._concurrency:
+    def _until(self, connection: _Connection, timeout_s: float, now: float) -> None:
+        if self._timed_out >= self.concurrency:
             timeout_s = min(timeout_s, max(_IMPATIENT_S, _PATIENCE * self._slowest_s))
-        connection.deadline = min(self._clock() + timeout_s, connection.whole)
+        until = now + timeout_s
+        connection.deadline = until if until < connection.whole else connection.whole
 
     def _finish(
         self,
@@ -492,34 +628,43 @@ class Engine:
         alert: str | None = None,
     ) -> None:
         """The request is done: record it, and close, or let the other side close first."""
-        latency_s = self._clock() - connection.began
+        now = self._clock()
+        began, connected = connection.began, connection.connected
+        requested, first = connection.requested, connection.first
+        latency_s = now - began
+        if answer is not None and latency_s > self._slowest_s:
+            self._slowest_s = latency_s
         negotiated, not_after = "", ""
         if (tls := connection.tls) is not None and connection.phase >= _FIRST_BYTE:
             cipher = tls.cipher()
             negotiated = f"{tls.version()} {cipher[0] if cipher else ''}"
-            if outcome is Outcome.OK and not self._not_after_told:
+            if outcome is _OK and not self._not_after_told:
                 self._not_after_told = True
                 not_after = _not_after(tls)
-        if not ended and not connection.unsent:
+        if ended or connection.unsent:
+            self._close(connection)
+        else:
             connection.phase = _LINGER
-            connection.deadline = self._clock() + _LINGER_S
+            connection.deadline = now + _LINGER_S
             self._active.discard(connection)
-            if len(self._lingering) >= self._concurrency:
+            if len(self._lingering) >= self.concurrency:
                 self._close(next(iter(self._lingering)))
             self._lingering[connection] = None
-        else:
-            self._close(connection)
+        self._note(outcome)
         self._record(
             Exchange(
-                outcome=outcome,
-                evidence=evidence and f"{evidence}, {connection.address}",
-                address=connection.address,
-                latency_s=latency_s,
-                answer=answer,
-                status=connection.reader.status,
-                alert=alert,
-                tls=negotiated,
-                server_not_after=not_after,
+                outcome,
+                evidence and f"{evidence}, {connection.address}",
+                connection.address,
+                latency_s,
+                answer,
+                connection.reader.status,
+                alert,
+                negotiated,
+                not_after,
+                connected - began if connected else None,
+                requested - connected if tls is not None and requested else None,
+                first - requested if first else None,
             )
         )
 
@@ -527,7 +672,7 @@ class Engine:
         connection.phase = _GONE
         self._active.discard(connection)
         self._lingering.pop(connection, None)
-        self._poller.forget(connection.socket)
+        self._poller.forget(connection.number)
         connection.socket.close()
 
 

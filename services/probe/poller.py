@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import select
 import selectors
-import socket
 import sys
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 READ, WRITE = 1, 4
-"""Bits of an event, by epoll's own numbers. An error or a hang-up sets both or more."""
+"""Bits of an event, by epoll's own numbers. An error or a hang-up sets both."""
+DOUBT = 8
+"""Set besides when there is, or may be, an error: to be asked for with SO_ERROR."""
 
 Owner = TypeVar("Owner")
 
 
 class Poller(Protocol[Owner]):
-    """Sockets, each with an owner that is named when the socket is ready."""
+    """Sockets by number, each with an owner that is named when the socket is ready."""
 
-    def watch(self, sock: socket.socket, events: int, owner: Owner) -> None: ...
-    def change(self, sock: socket.socket, events: int) -> None: ...
-    def forget(self, sock: socket.socket) -> None:
-        """To be called before the socket is closed."""
+    def watch(self, number: int, events: int, owner: Owner) -> None: ...
+    def change(self, number: int, events: int) -> None: ...
+    def forget(self, number: int) -> None:
+        """To be called just before the socket is closed."""
         ...
 
     def wait(self, timeout_s: float) -> Sequence[tuple[Owner, int]]: ...
@@ -37,21 +38,21 @@ class SelectorPoller(Generic[Owner]):
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
 
-    def watch(self, sock: socket.socket, events: int, owner: Owner) -> None:
-        self._selector.register(sock, _mask(events), owner)
+    def watch(self, number: int, events: int, owner: Owner) -> None:
+        self._selector.register(number, _mask(events), owner)
 
-    def change(self, sock: socket.socket, events: int) -> None:
-        self._selector.modify(sock, _mask(events), self._selector.get_key(sock).data)
+    def change(self, number: int, events: int) -> None:
+        self._selector.modify(number, _mask(events), self._selector.get_key(number).data)
 
-    def forget(self, sock: socket.socket) -> None:
-        self._selector.unregister(sock)
+    def forget(self, number: int) -> None:
+        self._selector.unregister(number)
 
     def wait(self, timeout_s: float) -> Sequence[tuple[Owner, int]]:
         return [
             (
                 key.data,
                 (READ if events & selectors.EVENT_READ else 0)
-                | (WRITE if events & selectors.EVENT_WRITE else 0),
+                | (WRITE | DOUBT if events & selectors.EVENT_WRITE else 0),
             )
             for key, events in self._selector.select(timeout_s)
         ]
@@ -74,26 +75,25 @@ if sys.platform == "linux":
         def __init__(self) -> None:
             self._epoll = select.epoll()
             self._owners: dict[int, Owner] = {}
+            self.change = self._epoll.modify
 
-        def watch(self, sock: socket.socket, events: int, owner: Owner) -> None:
-            number = sock.fileno()
-            self._epoll.register(number, events)
+        def watch(self, number: int, events: int, owner: Owner) -> None:
             self._owners[number] = owner
+            self._epoll.register(number, events)
 
-        def change(self, sock: socket.socket, events: int) -> None:
-            self._epoll.modify(sock.fileno(), events)
-
-        def forget(self, sock: socket.socket) -> None:
-            # Closing alone would do, unless another thread is starting a process just then.
-            self._epoll.unregister(sock.fileno())
-            del self._owners[sock.fileno()]
+        def forget(self, number: int) -> None:
+            # Closing is enough: epoll then forgets it by itself (epoll(7), question 6). Only while
+            # another thread is starting a process may a copy of it be open for a moment longer;
+            # events of that one find no owner, or the next, who finds nothing to read.
+            del self._owners[number]
 
         def wait(self, timeout_s: float) -> Sequence[tuple[Owner, int]]:
             owners = self._owners
             # Errors and hang-ups are reported as ready for both, as select and poll do.
             return [
-                (owners[number], events if events < 8 else events | READ | WRITE)
+                (owners[number], events if events < 8 else READ | WRITE | DOUBT)
                 for number, events in self._epoll.poll(timeout_s)
+                if number in owners
             ]
 
         def close(self) -> None:

@@ -34,7 +34,13 @@ class Spec(TypedDict):
     requests: int | None
     duration_s: float | None
     rate_per_s: float | None
-    concurrency: int
+    concurrency: int | None
+
+
+class News(TypedDict):
+    """What it may be told later, as often as it happens: the addresses to go on with."""
+
+    addresses: list[tuple[str, int]]
 
 
 class Line(TypedDict, total=False):

@@ -429,7 +429,7 @@ def test_no_file_at_all_is_told(certs: Certificates) -> None:
 def test_alert_is_heard_after_a_failed_write(
     behave: Behave, outcome: Outcome, certs: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken(socket.socket):
+    class Broken(socket.SocketType):
         """Delivers, waits for the other side's reaction, and then fails as a late write does."""
 
         def send(self, data: bytes, flags: int = 0) -> int:  # type: ignore[override]
@@ -437,7 +437,7 @@ def test_alert_is_heard_after_a_failed_write(
             select.select([self], [], [], 5)
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("services.probe.engine.socket.socket", Broken)
+    monkeypatch.setattr("services.probe.engine._Socket", Broken)
     assert one(behave, certs).outcome is outcome
 
 
