@@ -118,10 +118,12 @@ def spoilt_pair(
     draft = original
     for fault in faults:
         draft = SPOILERS[fault](draft)
-    if draft == replace(original, signer="hidden") and any(_is_intermediate(one) for one in others):
-        # The issuer is not sent, and that is all: the signature can stay as it is.
-        return _pem(leaf), key_pem
     issuer_key = _issuer_key(leaf, key_pem, authorities)
+    only_hidden = draft == replace(original, signer="hidden")
+    if only_hidden and issuer_key is None and any(map(_is_intermediate, others)):
+        # The issuer is left away, and that is all. Of the private CA, clients may trust the
+        # issuing CA itself, so that they would not miss it.
+        return _pem(leaf), key_pem
     if draft.weak:
         key_pem = _weak_key()
     name, key, sent = _signing(draft.signer, leaf, others, key_pem, issuer_key)

@@ -236,13 +236,21 @@ def test_throw_away_certificate_has_the_fault_itself(plane: Plane, name: str) ->
     assert (key == pki.server.key) == (name != "server-certificate-weak")
 
 
-def test_intermediate_is_left_away_and_the_signature_stays(plane: Plane) -> None:
+def test_intermediate_is_left_away_and_missed_even_by_who_trusts_it(plane: Plane) -> None:
     pki = plane.pki
-    chain = pki.server_of_sub.certificate + pki.sub.certificate
-    shown, key = spoilt_pair(
-        chain, pki.server_of_sub.key, ["server-certificate-without-intermediate"], ()
-    )
-    assert (shown, key) == (pki.server_of_sub.certificate, pki.server_of_sub.key)
+    chain, key = pki.server_of_sub.certificate + pki.sub.certificate, pki.server_of_sub.key
+    fault = ["server-certificate-without-intermediate"]
+    # Without the CA's key the leaf stays as it is, and its issuer is not sent.
+    assert spoilt_pair(chain, key, fault, ()) == (pki.server_of_sub.certificate, key)
+    # With it the leaf is of an intermediate CA that nobody has.
+    shown, _ = spoilt_pair(chain, key, fault, [Authority(pki.sub.certificate, pki.sub.key)])
+    assert shown.count("BEGIN CERTIFICATE") == 1
+    told = subprocess.run(
+        [program("openssl"), "verify", "-CAfile", str(pki.ca.certificate_file),
+         "-untrusted", str(pki.sub.certificate_file)],
+        input=shown, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "unable to get local issuer certificate" in told.stderr
 
 
 def test_faults_of_a_certificate_add_up(plane: Plane) -> None:
