@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from services.lab.loopback import LoopbackPort, reset_on_close
+from services.lab.loopback import LoopbackPort, reset_on_close, zone_ports
 from services.problem import Problem
 
 
@@ -56,3 +56,29 @@ def test_reset_on_close_resets() -> None:
         accepted.close()
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+def test_zones_share_a_port_and_keep_it() -> None:
+    zones = zone_ports()
+    assert zones[0].address == ("127.0.0.1", zones[0].number)
+    assert {port.number for port in zones} == {zones[0].number}
+    assert len({port.host for port in zones}) == len(zones)
+    for port in zones:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(port.address, 5)
+        port.close()
+    again = zone_ports(zones[0].number)
+    assert [port.address for port in again] == [port.address for port in zones]
+    for port in again:
+        port.close()
+
+
+def test_port_that_one_zone_lacks_is_given_up_in_all() -> None:
+    *others, last = zone_ports()
+    for port in others:
+        port.close()
+    elsewhere = zone_ports(last.number)
+    assert last.number not in {port.number for port in elsewhere}
+    assert len({port.number for port in elsewhere}) == 1
+    for port in (*elsewhere, last):
+        port.close()
