@@ -227,6 +227,7 @@ class Engine:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        _import_now()
         self._timeouts = target.timeouts
         # As bytes: a text would go through the slow IDNA codec at each request.
         self._name = target.name.encode("idna")
@@ -674,6 +675,13 @@ class Engine:
         self._lingering.pop(connection, None)
         self._poller.forget(connection.number)
         connection.socket.close()
+
+
+def _import_now() -> None:
+    """Use what Python imports at its first use: once every file that this process may open is a
+    connection, no module can be read any more."""
+    printable(b"\0")
+    ssl.cert_time_to_seconds("Jan  1 00:00:00 2000 GMT")
 
 
 def _error_text(code: int) -> str:
