@@ -1,24 +1,29 @@
-"""From observations to causes: a table of rules that a person can read from top to bottom.
+"""From observations to causes: one table of rules that a person can read from top to bottom.
 
-A rule looks at all observations and finds something or nothing; no rule does any I/O. Where two
-causes look alike from outside (a connection that is closed without a word: certificate refused,
-or no backend left?) the rules settle it with what else is known, or say both as possible.
+A rule (`services.probe.rules`) looks at all observations and finds something or nothing. Here is
+what they are called, what they look at, how grave each is, and which of the others are then mere
+consequences; and how the most probable cause comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from services.probe.announcement import ca_name
-from services.probe.identity import Identity
-from services.probe.observations import Health, Observations
+from services.probe.observations import Observations
 from services.probe.outcome import Outcome
-from services.probe.tally import expected_shares, within_chance
-
-Severity = Literal["error", "warning"]
-Confidence = Literal["certain", "likely", "possible"]
+from services.probe.rules import (
+    advice,
+    backends,
+    client_certificate,
+    dates,
+    reaching,
+    server_certificate,
+    strangers,
+    unproven,
+)
+from services.probe.rules.backends import answered
+from services.probe.rules.finding import CONFIDENCES, Confidence, Finding, Look, Severity, ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,14 @@ class Diagnosis:
     confidence: Confidence
     evidence: str
     facts: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    """Sentences that the cause goes on with: `probe.note.<name>`."""
 
     def cause(self) -> str:
         from services.text import say
 
-        return say(f"probe.diagnosis.{self.code}.cause", **self.facts)
+        first = say(f"probe.diagnosis.{self.code}.cause", **self.facts)
+        return " ".join((first, *(say(f"probe.note.{name}", **self.facts) for name in self.notes)))
 
     def remedy(self) -> str:
         from services.text import say
@@ -42,488 +50,229 @@ class Diagnosis:
         return say(f"probe.diagnosis.{self.code}.remedy", **self.facts)
 
 
-def diagnose(seen: Observations) -> tuple[Diagnosis, ...]:
-    """Every cause that the observations point to: errors first, the most probable first."""
-    found = []
-    for place, rule in enumerate(RULES):
-        finding = rule.look(seen)
-        if finding is not None:
-            order = (
-                rule.severity == "warning",
-                _CONFIDENCES.index(finding.confidence),
-                -finding.count,
-                place,
-            )
-            facts = {
-                "endpoint": seen.endpoint,
-                "name": seen.name,
-                "requests": str(seen.tally.requests),
-                "ok": str(seen.tally.ok),
-                "count": str(finding.count),
-                **finding.facts,
-            }
-            diagnosis = Diagnosis(
-                rule.code, rule.severity, finding.confidence, finding.evidence, facts
-            )
-            found.append((order, diagnosis))
-    return tuple(diagnosis for _, diagnosis in sorted(found, key=lambda pair: pair[0]))
-
-
-_CONFIDENCES: tuple[Confidence, ...] = ("certain", "likely", "possible")
-
-
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """What a rule found. `count`: the requests that it explains."""
-
-    confidence: Confidence
-    evidence: str
-    count: int = 0
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-_Look = Callable[[Observations], _Finding | None]
-
-
-def _ended(*outcomes: Outcome, confidence: Confidence = "certain") -> _Look:
-    """Fires when any request ended so."""
-
-    def look(seen: Observations) -> _Finding | None:
-        count = seen.count(*outcomes)
-        return _Finding(confidence, seen.sample(*outcomes), count) if count else None
-
-    return look
-
-
-# The server's certificate. OpenSSL names the first fault that it meets; the certificate itself,
-# seen in the server's announcement, may have more.
-
-_UNTRUSTED = (
-    Outcome.SERVER_CERTIFICATE_EXPIRED,
-    Outcome.SERVER_CERTIFICATE_NOT_YET_VALID,
-    Outcome.SERVER_CERTIFICATE_WRONG_NAME,
-    Outcome.SERVER_CERTIFICATE_SELF_SIGNED,
-    Outcome.SERVER_CERTIFICATE_UNKNOWN_CA,
-    Outcome.SERVER_CERTIFICATE_INVALID,
-)
-
-
-def _server_certificate(
-    outcome: Outcome, also: Callable[[Identity, Observations], bool] = lambda server, seen: False
-) -> _Look:
-    """Fires when verification failed so, or failed otherwise and the certificate has it `also`."""
-
-    def look(seen: Observations) -> _Finding | None:
-        count, server = seen.count(outcome), seen.server
-        if not count and server is not None and also(server, seen):
-            count = seen.count(*_UNTRUSTED)
-        if not count:
-            return None
-        evidence = seen.sample(outcome, *_UNTRUSTED)
-        facts = {"names": "?", "issuer": "?", "not_before": "?", "not_after": "?"}
-        if server is not None:
-            facts = {
-                "names": ", ".join(server.names) or "no name at all",
-                "issuer": server.issuer,
-                "not_before": f"{server.not_before:%Y-%m-%d %H:%M} UTC",
-                "not_after": f"{server.not_after:%Y-%m-%d %H:%M} UTC",
-            }
-            evidence += (
-                f"; certificate for {facts['names']}, issued by {facts['issuer']}, "
-                f"valid {facts['not_before']} to {facts['not_after']}"
-            )
-        return _Finding("certain", evidence, count, facts)
-
-    return look
-
-
-# The client's certificate. Its refusal may be silent, and so may be a balancer without backends.
-
-_SILENT = (Outcome.CLOSED_WITHOUT_ANSWER, Outcome.RESET_WITHOUT_ANSWER)
-_TOLD = (
-    Outcome.CLIENT_CERTIFICATE_MISSING,
-    Outcome.CLIENT_CERTIFICATE_EXPIRED,
-    Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA,
-    Outcome.CLIENT_CERTIFICATE_REFUSED,
-)
-
-
-def _not_asked(seen: Observations) -> bool:
-    """The server does not even ask for a certificate: it is not for that that it closes."""
-    return seen.announcement is not None and not seen.announcement.certificate_asked
-
-
-def _turned_away(seen: Observations) -> int:
-    """How many requests may have failed for the client's certificate: told so, or in silence.
-
-    None if the same certificate was good enough for another request.
-    """
-    if seen.tally.ok:
-        return 0
-    return seen.count(*_TOLD) + (0 if _not_asked(seen) else seen.count(*_SILENT))
-
-
-def _outdated(seen: Observations) -> bool:
-    client = seen.client
-    return client is not None and not client.not_before <= seen.now <= client.not_after
-
-
-def _foreign(seen: Observations) -> bool:
-    """The server names the CAs that it accepts, and the certificate's issuer is none of them.
-
-    Not certain: the names may be of a root, and the issuer an intermediate under it.
-    """
-    client, announcement = seen.client, seen.announcement
-    if client is None or announcement is None or not announcement.accepted_cas:
-        return False
-    return client.issuer_der not in announcement.accepted_cas
-
-
-def _client_certificate_expired(seen: Observations) -> _Finding | None:
-    outcome, client = Outcome.CLIENT_CERTIFICATE_EXPIRED, seen.client
-    told, suspected = seen.count(outcome), _turned_away(seen)
-    facts = {"not_after": f"{client.not_after:%Y-%m-%d %H:%M} UTC" if client else "?"}
-    if suspected and client and client.not_after < seen.now:
-        evidence = f"it ended {facts['not_after']}; {seen.sample(*_TOLD, *_SILENT)}"
-        return _Finding("certain", evidence, suspected, facts)
-    return _Finding("likely", seen.sample(outcome), told, facts) if told else None
-
-
-def _client_certificate_not_yet_valid(seen: Observations) -> _Finding | None:
-    suspected, client = _turned_away(seen), seen.client
-    if not suspected or not client or client.not_before <= seen.now:
-        return None
-    begins = f"{client.not_before:%Y-%m-%d %H:%M} UTC"
-    evidence = f"it begins {begins}; {seen.sample(*_TOLD, *_SILENT)}"
-    return _Finding("certain", evidence, suspected, {"not_before": begins})
-
-
-def _client_certificate_unknown_ca(seen: Observations) -> _Finding | None:
-    told = seen.count(Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA)
-    foreign = _foreign(seen)
-    suspected = _turned_away(seen) if foreign and not _outdated(seen) else 0
-    if not told and not suspected:
-        return None
-    accepted = ", ".join(map(ca_name, seen.announcement.accepted_cas)) if seen.announcement else ""
-    facts = {"issuer": seen.client.issuer if seen.client else "?", "accepted": accepted or "?"}
-    evidence = seen.sample(Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA, *_TOLD, *_SILENT)
-    if foreign:
-        evidence += f"; issued by {facts['issuer']}, accepted are: {accepted}"
-    return _Finding("certain" if told else "likely", evidence, told or suspected, facts)
-
-
-def _client_certificate_missing(seen: Observations) -> _Finding | None:
-    told, suspected = seen.count(Outcome.CLIENT_CERTIFICATE_MISSING), _turned_away(seen)
-    if seen.client is not None or not (told or suspected):
-        return None
-    if told:
-        return _Finding("certain", seen.sample(Outcome.CLIENT_CERTIFICATE_MISSING), told)
-    evidence = seen.sample(*_TOLD, *_SILENT)
-    if seen.announcement:
-        return _Finding("likely", f"the server asks for one; {evidence}", suspected)
-    return _Finding("possible", evidence, suspected)
-
-
-def _client_certificate_refused(seen: Observations) -> _Finding | None:
-    """What remains when neither date nor CA explains it."""
-    explained = not seen.tally.ok and (_outdated(seen) or _foreign(seen))
-    told_so = [Outcome.CLIENT_CERTIFICATE_REFUSED]
-    if seen.client is not None:
-        told_so.append(Outcome.CLIENT_CERTIFICATE_MISSING)
-    if (told := seen.count(*told_so)) and not explained:
-        return _Finding("certain", seen.sample(*told_so), told)
-    suspected = _turned_away(seen) and seen.count(*_SILENT)
-    if explained or not suspected or seen.client is None or _all_abnormal(seen):
-        return None
-    if seen.health:
-        evidence = f"not every backend is down; {seen.sample(*_SILENT)}"
-        return _Finding("likely", evidence, suspected)
-    return _Finding("possible", seen.sample(*_SILENT), suspected)
-
-
-# Backends
-
-
-def _all_abnormal(seen: Observations) -> bool:
-    return bool(seen.health) and len(seen.abnormal()) == len(seen.health)
-
-
-def _health_text(health: tuple[Health, ...]) -> str:
-    return ", ".join(
-        f"{one.server}: {one.status}" + (f" ({one.reason})" if one.reason else "") for one in health
-    )
-
-
-def _all_backends_down(seen: Observations) -> _Finding | None:
-    if seen.tally.ok:
-        return None
-    silent = seen.count(*_SILENT)
-    answerless = silent + seen.count(Outcome.FIRST_BYTE_TIMEOUT, Outcome.HTTP_5XX)
-    facts = {"health": _health_text(seen.health) or "?"}
-    if answerless and _all_abnormal(seen):
-        return _Finding("certain", f"health: {facts['health']}", answerless, facts)
-    if not silent:
-        return None
-    if _not_asked(seen):
-        evidence = f"no client certificate is asked for; {seen.sample(*_SILENT)}"
-        return _Finding("possible" if seen.health else "likely", evidence, silent, facts)
-    if seen.health or _outdated(seen) or _foreign(seen):
-        return None
-    spoken = next((found for found in seen.refusals if found.alert), None)
-    if spoken:
-        evidence = f"strangers are refused in words ({spoken.evidence}), and this was silent"
-        return _Finding("likely", evidence, silent, facts)
-    return _Finding("possible", seen.sample(*_SILENT), silent, facts)
-
-
-_BAD_ANSWERS = (
-    Outcome.REDIRECT,
-    Outcome.HTTP_4XX,
-    Outcome.HTTP_5XX,
-    Outcome.HTTP_OTHER,
-    Outcome.ANSWER_EMPTY,
-    Outcome.ANSWER_CUT,
-    Outcome.ANSWER_TOO_LARGE,
-    Outcome.NOT_HTTP,
-    Outcome.FIRST_BYTE_TIMEOUT,
-    Outcome.WHOLE_TIMEOUT,
-)
-"""What a backend that is alive may do wrong."""
-
-
-def _answered(*outcomes: Outcome, confidence: Confidence = "certain") -> _Look:
-    """Fires when any request ended so; adds which backends gave no good answer, if others did."""
-    ended = _ended(*outcomes, confidence=confidence)
-
-    def look(seen: Observations) -> _Finding | None:
-        found = ended(seen)
-        if found is None or not seen.tally.ok or not seen.missing():
-            return found
-        missing = ", ".join(seen.missing())
-        return replace(found, evidence=f"{found.evidence}; no good answer came from {missing}")
-
-    return look
-
-
-def _backend_down(seen: Observations) -> _Finding | None:
-    missing, ok = seen.missing(), seen.tally.ok
-    if not missing or not ok:
-        return None
-    facts = {"backends": ", ".join(missing)}
-    sick = tuple(health for health in seen.abnormal() if health.server in missing)
-    failed = seen.count(*_SILENT)
-    if sick:
-        evidence = f"health: {_health_text(sick)}"
-        return _Finding("certain", evidence, failed, facts)
-    shares = expected_shares(seen.weights)
-    chance = max((1 - shares[name]) ** ok for name in missing)
-    evidence = f"none of {ok} answers; by chance in {chance:.2g} of all runs"
-    alive = _strange_pages(seen) or seen.count(*_BAD_ANSWERS)
-    if alive or chance > 0.001:
-        return _Finding("possible", evidence, failed, facts)
-    return _Finding("likely", evidence, failed, facts)
-
-
-def _connections_dropped(seen: Observations) -> _Finding | None:
-    count = seen.count(*_SILENT)
-    if not count or not seen.tally.ok:
-        return None
-    return _Finding("likely", seen.sample(*_SILENT), count)
-
-
-def _strange_pages(seen: Observations) -> dict[str, int]:
-    if not seen.weights:
-        return {}
-    found = seen.tally.backends.items()
-    return {name: count for name, count in found if name not in seen.weights}
-
-
-def _another_page(seen: Observations) -> _Finding | None:
-    pages = _strange_pages(seen)
-    if not pages:
-        return None
-    most = sorted(pages, key=lambda name: -pages[name])[:5]
-    evidence = ", ".join(f"{pages[name]} × {name}" for name in most)
-    return _Finding("certain", evidence, sum(pages.values()), {"pages": ", ".join(most)})
-
-
-def _health_abnormal(seen: Observations) -> _Finding | None:
-    told = set(seen.missing()) if seen.tally.ok else set()
-    if _all_backends_down(seen):
-        return None
-    sick = tuple(health for health in seen.abnormal() if health.server not in told)
-    if not sick:
-        return None
-    text = _health_text(sick)
-    return _Finding("certain", text, 0, {"health": text})
-
-
-# Strangers
-
-
-def _let_in(name: str) -> _Look:
-    """Fires when that stranger was not refused."""
-
-    def look(seen: Observations) -> _Finding | None:
-        for found in seen.refusals:
-            if found.name == name and found.refused is False:
-                return _Finding("certain", found.evidence)
-        return None
-
-    return look
-
-
-def _any_ca_accepted(seen: Observations) -> _Finding | None:
-    # Whoever lets in everybody without a certificate need not be told about other certificates.
-    if seen.refused("no_certificate") is False:
-        return None
-    return _let_in("unknown_ca")(seen)
-
-
-def _refusal_untried(seen: Observations) -> _Finding | None:
-    untried = [found for found in seen.refusals if found.refused is None]
-    if not untried or not seen.tally.ok:
-        return None
-    names = ", ".join(found.name for found in untried)
-    return _Finding("certain", untried[0].evidence, 0, {"strangers": names})
-
-
-# Warnings
-
-SLOW_P50_MS = 800.0
-"""What people notice as slow. Three round trips to another continent stay below it."""
-SLOW_P95_MS = 900.0
-"""One backend of twenty that is slow; less may be a lost packet, which costs a second as well."""
-
-
-def _slow(seen: Observations) -> _Finding | None:
-    p50, p95 = (seen.tally.latency.percentile_s(share) for share in (0.50, 0.95))
-    if p50 is None or p95 is None:
-        return None
-    p50_ms, p95_ms = p50 * 1000, p95 * 1000
-    some = p95_ms >= SLOW_P95_MS and p95_ms >= 5 * p50_ms
-    if p50_ms < SLOW_P50_MS and not some:
-        return None
-    facts = {"p50": f"{p50_ms:.0f}", "p95": f"{p95_ms:.0f}"}
-    return _Finding("certain", f"p50 {p50_ms:.0f} ms, p95 {p95_ms:.0f} ms", 0, facts)
-
-
-def _uneven(seen: Observations) -> _Finding | None:
-    if seen.missing() or _strange_pages(seen):
-        return None  # the shares of the others are off for that reason
-    ok, backends = seen.tally.ok, seen.tally.backends
-    off = [
-        f"{name} {backends.get(name, 0) / ok:.1%} instead of {share:.1%}"
-        for name, share in expected_shares(seen.weights).items()
-        if ok and not within_chance(backends.get(name, 0), ok, share)
-    ]
-    if not off:
-        return None
-    return _Finding("certain", ", ".join(off), 0, {"shares": ", ".join(off)})
-
-
-def _ca_names_not_announced(seen: Observations) -> _Finding | None:
-    announcement = seen.announcement
-    if announcement is None or not announcement.certificate_asked or announcement.accepted_cas:
-        return None
-    return _Finding("certain", "CertificateRequest without certificate_authorities")
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One cause: its code, what it does to the verdict, and what to look for."""
+    """One cause."""
 
     code: str
     severity: Severity
-    look: _Look
+    """What it does to the verdict."""
+    looks_at: str
+    look: Look
+    explains: frozenset[str] = frozenset()
+    """The codes of what follows from it, and need not be told besides."""
 
 
+def diagnose(seen: Observations) -> tuple[Diagnosis, ...]:
+    """Every cause that the observations point to: errors first, the most probable first.
+
+    Of one and the same confidence the cause of more failures comes first, then the one that is
+    higher in the table. What another cause explains is left out, unless that one is a mere
+    possibility, or is about other backends.
+    """
+    found = [(rule, finding) for rule in RULES if (finding := rule.look(seen)) is not None]
+    told = [(rule, finding) for rule, finding in found if not _explained(rule, finding, found)]
+    if any(_severity(rule, finding) == "error" for rule, finding in told if rule is not _FALLBACK):
+        told = [(rule, finding) for rule, finding in told if rule is not _FALLBACK]
+    # Python sorts stably: what is equal stays in the table's order.
+    told.sort(
+        key=lambda pair: (
+            _severity(*pair) == "warning",
+            CONFIDENCES.index(pair[1].confidence),
+            -seen.count(*pair[1].outcomes),
+        )
+    )
+    return tuple(_diagnosis(rule, finding, seen) for rule, finding in told)
+
+
+def _severity(rule: Rule, finding: Finding) -> Severity:
+    return finding.severity or rule.severity
+
+
+def _explained(rule: Rule, symptom: Finding, found: list[tuple[Rule, Finding]]) -> bool:
+    return any(
+        other is not rule
+        and rule.code in other.explains
+        and cause.explains
+        and (cause.confidence != "possible" or symptom.confidence == "possible")
+        # A cause in some backends does not explain what ails the others.
+        and (not cause.backends or (symptom.backends or cause.backends) <= cause.backends)
+        for other, cause in found
+    )
+
+
+def _diagnosis(rule: Rule, finding: Finding, seen: Observations) -> Diagnosis:
+    count = seen.count(*finding.outcomes)
+    facts = {
+        "endpoint": seen.endpoint,
+        "name": seen.name,
+        "requests": str(seen.tally.requests),
+        "ok": str(seen.tally.ok),
+        "count": str(count),
+        **finding.facts,
+    }
+    notes, evidence = list(finding.notes), finding.evidence
+    at, addresses = _where(seen, finding.outcomes)
+    if at:
+        which = f"{len(at)} of {addresses} addresses"
+        facts |= {"some_addresses": which, "which_addresses": ", ".join(at)}
+        notes.append("some-addresses")
+        evidence = f"{evidence}; at {which}: {', '.join(at)}"
+    whose = _whose(seen, finding.outcomes)
+    if whose:
+        facts["which_backends"] = ", ".join(whose)
+        notes.append("some-backends")
+        counts = ", ".join(f"{name} {count}" for name, count in whose.items())
+        evidence = f"{evidence}; failed answers by backend: {counts}"
+    return Diagnosis(
+        rule.code, _severity(rule, finding), finding.confidence, evidence, facts, tuple(notes)
+    )
+
+
+def _where(seen: Observations, outcomes: tuple[Outcome, ...]) -> tuple[list[str], int]:
+    """The addresses at which requests ended so, where it is not all of them; and how many
+    addresses there are."""
+    addresses = seen.tally.addresses
+    at = [
+        address
+        for address, counts in addresses.items()
+        if any(counts.get(outcome.value) for outcome in outcomes)
+    ]
+    return (at, len(addresses)) if len(at) < len(addresses) else ([], len(addresses))
+
+
+def _whose(seen: Observations, outcomes: tuple[Outcome, ...]) -> dict[str, int]:
+    """Whose answers ended so, and how many, where the answers say it and others were well."""
+    counts = {
+        name: sum(found.get(outcome.value, 0) for outcome in outcomes)
+        for name, found in seen.tally.failures_by_backend.items()
+    }
+    whose = {name: count for name, count in sorted(counts.items()) if count}
+    return whose if seen.tally.ok else {}
+
+
+_UNHEARD = frozenset({"backend-silent", "connections-dropped", "client-certificate-refused"})
+"""What backends that cannot be reached look like from outside."""
+_UNHEALTHY = _UNHEARD | {"all-backends-down", "backend-down", "one-backend", "health-abnormal"}
+
+# fmt: off
 RULES: tuple[Rule, ...] = (
-    # reaching it
-    Rule("name-not-resolving", "error", _ended(Outcome.NAME_NOT_RESOLVING)),
-    Rule("port-closed", "error", _ended(Outcome.CONNECT_REFUSED)),
-    Rule("port-filtered", "error", _ended(Outcome.CONNECT_TIMEOUT, confidence="likely")),
-    Rule("unreachable", "error", _ended(Outcome.UNREACHABLE)),
-    Rule("no-socket", "error", _ended(Outcome.NO_SOCKET)),
+    # the clocks, by which all dates are judged
+    Rule("clock-skew", "error", "Date of answers and of the cloud's API", dates.clock_skew,
+         frozenset({"server-certificate-expired", "server-certificate-not-yet-valid",
+                    "client-certificate-expired", "client-certificate-not-yet-valid"})),
+    # finding it
+    Rule("name-not-resolving", "error", "DNS", reaching.name_not_resolving),
+    Rule("name-points-elsewhere", "error", "DNS", reaching.name_points_elsewhere),
+    # connecting to it
+    Rule("listener-absent", "error", "API", reaching.listener_absent,
+         _UNHEALTHY | {"port-closed", "port-filtered", "stalled", "handshake-cut",
+                       "handshake-reset"}),
+    Rule("listener-stopped", "error", "API", reaching.listener_stopped,
+         _UNHEALTHY | {"port-closed", "port-filtered", "stalled", "handshake-cut",
+                       "handshake-reset"}),
+    Rule("port-closed", "error", "TCP", ended(Outcome.CONNECT_REFUSED)),
+    Rule("port-filtered", "error", "TCP", ended(Outcome.CONNECT_TIMEOUT, confidence="likely")),
+    Rule("unreachable", "error", "TCP", ended(Outcome.UNREACHABLE)),
+    Rule("no-socket", "error", "this computer", ended(Outcome.NO_SOCKET)),
     # speaking TLS with it
-    Rule("not-tls", "error", _ended(Outcome.NOT_TLS)),
-    Rule("tls-version", "error", _ended(Outcome.TLS_VERSION)),
-    Rule("tls-cipher", "error", _ended(Outcome.TLS_CIPHER)),
-    Rule("stalled", "error", _ended(Outcome.HANDSHAKE_TIMEOUT)),
-    Rule("handshake-cut", "error", _ended(Outcome.HANDSHAKE_CLOSED, confidence="likely")),
-    Rule("handshake-reset", "error", _ended(Outcome.HANDSHAKE_RESET, confidence="likely")),
-    Rule("handshake-failed", "error", _ended(Outcome.HANDSHAKE_FAILED, confidence="likely")),
-    # trusting it
-    Rule(
-        "server-certificate-expired",
-        "error",
-        _server_certificate(
-            Outcome.SERVER_CERTIFICATE_EXPIRED, lambda server, seen: server.not_after < seen.now
-        ),
-    ),
-    Rule(
-        "server-certificate-not-yet-valid",
-        "error",
-        _server_certificate(
-            Outcome.SERVER_CERTIFICATE_NOT_YET_VALID,
-            lambda server, seen: server.not_before > seen.now,
-        ),
-    ),
-    Rule(
-        "server-certificate-wrong-name",
-        "error",
-        _server_certificate(
-            Outcome.SERVER_CERTIFICATE_WRONG_NAME, lambda server, seen: not server.is_for(seen.name)
-        ),
-    ),
-    Rule(
-        "server-certificate-self-signed",
-        "error",
-        _server_certificate(Outcome.SERVER_CERTIFICATE_SELF_SIGNED),
-    ),
-    Rule(
-        "server-certificate-unknown-ca",
-        "error",
-        _server_certificate(Outcome.SERVER_CERTIFICATE_UNKNOWN_CA),
-    ),
-    Rule(
-        "server-certificate-invalid",
-        "error",
-        _server_certificate(Outcome.SERVER_CERTIFICATE_INVALID),
-    ),
+    Rule("another-protocol", "error", "the first bytes", reaching.another_protocol),
+    Rule("not-tls", "error", "the first bytes, API", reaching.not_tls),
+    Rule("tls-version", "error", "TLS", reaching.tls_version),
+    Rule("tls-cipher", "error", "TLS", ended(Outcome.TLS_CIPHER)),
+    Rule("stalled", "error", "TLS", ended(Outcome.HANDSHAKE_TIMEOUT)),
+    Rule("handshake-cut", "error", "TLS", reaching.handshake_cut),
+    Rule("handshake-reset", "error", "TLS", reaching.handshake_reset),
+    Rule("handshake-failed", "error", "TLS", ended(Outcome.HANDSHAKE_FAILED, confidence="likely")),
+    # trusting it: first what is wrong with the certificate, then with its CA
+    Rule("server-certificate-expired", "error", "chain, trust file",
+         server_certificate.server_certificate(Outcome.SERVER_CERTIFICATE_EXPIRED, "expired")),
+    Rule("server-certificate-not-yet-valid", "error", "chain, trust file",
+         server_certificate.server_certificate(
+             Outcome.SERVER_CERTIFICATE_NOT_YET_VALID, "not-yet-valid")),
+    Rule("server-certificate-without-name", "error", "chain", server_certificate.without_name,
+         frozenset({"server-certificate-wrong-name"})),
+    Rule("server-certificate-wrong-name", "error", "chain, name", server_certificate.wrong_name),
+    Rule("server-certificate-wrong-usage", "error", "chain, trust file",
+         server_certificate.server_certificate(
+             Outcome.SERVER_CERTIFICATE_WRONG_USAGE, *server_certificate.WRONG_USAGE)),
+    Rule("server-certificate-weak", "error", "chain, trust file",
+         server_certificate.server_certificate(
+             Outcome.SERVER_CERTIFICATE_WEAK, *server_certificate.WEAK)),
+    Rule("server-certificate-self-signed", "error", "chain, trust file",
+         server_certificate.self_signed),
+    Rule("server-certificate-namesake-ca", "error", "chain, trust file",
+         server_certificate.server_certificate(
+             Outcome.SERVER_CERTIFICATE_NAMESAKE_CA, "same-name-ca")),
+    Rule("server-certificate-without-intermediate", "error", "chain, trust file",
+         server_certificate.without_intermediate, frozenset({"server-certificate-unknown-ca"})),
+    Rule("server-certificate-unknown-ca", "error", "chain, trust file",
+         server_certificate.unknown_ca),
+    Rule("server-certificate-invalid", "error", "chain, trust file", server_certificate.invalid),
     # being trusted by it
-    Rule("client-certificate-expired", "error", _client_certificate_expired),
-    Rule("client-certificate-not-yet-valid", "error", _client_certificate_not_yet_valid),
-    Rule("client-certificate-unknown-ca", "error", _client_certificate_unknown_ca),
-    Rule("client-certificate-revoked", "error", _ended(Outcome.CLIENT_CERTIFICATE_REVOKED)),
-    Rule("client-certificate-missing", "error", _client_certificate_missing),
-    Rule("client-key-mismatch", "error", _ended(Outcome.CLIENT_SIGNATURE_REFUSED)),
-    Rule("client-certificate-refused", "error", _client_certificate_refused),
+    Rule("client-key-mismatch", "error", "files, alerts", client_certificate.key_mismatch),
+    Rule("client-certificate-expired", "error", "files, alerts", client_certificate.expired),
+    Rule("client-certificate-not-yet-valid", "error", "files", client_certificate.not_yet_valid),
+    Rule("client-certificate-wrong-usage", "error", "files, alerts",
+         client_certificate.wrong_usage),
+    Rule("client-certificate-weak", "error", "files", client_certificate.weak),
+    Rule("client-certificate-namesake-ca", "error", "files, alerts, accepted CAs",
+         client_certificate.namesake_ca),
+    Rule("client-certificate-unknown-ca", "error", "files, alerts, accepted CAs, API",
+         client_certificate.unknown_ca),
+    Rule("client-certificate-revoked", "error", "alerts", client_certificate.revoked),
+    Rule("client-certificate-missing", "error", "files, alerts", client_certificate.missing),
+    Rule("client-certificate-refused", "error", "alerts, health, backends themselves",
+         client_certificate.refused),
     # strangers being kept out by it
-    Rule("mutual-authentication-not-enforced", "error", _let_in("no_certificate")),
-    Rule("any-ca-accepted", "error", _any_ca_accepted),
-    Rule("plain-http-served", "error", _let_in("plain_http")),
-    Rule("refusal-untried", "error", _refusal_untried),
-    # what stands behind it
-    Rule("all-backends-down", "error", _all_backends_down),
-    Rule("backend-down", "error", _backend_down),
-    Rule("connections-dropped", "error", _connections_dropped),
-    Rule("backend-silent", "error", _answered(Outcome.FIRST_BYTE_TIMEOUT, confidence="likely")),
-    Rule("answer-stalled", "error", _answered(Outcome.WHOLE_TIMEOUT)),
-    Rule(
-        "backend-error",
-        "error",
-        _answered(Outcome.HTTP_5XX, Outcome.HTTP_4XX, Outcome.HTTP_OTHER),
-    ),
-    Rule("redirect", "error", _answered(Outcome.REDIRECT)),
-    Rule("answer-empty", "error", _answered(Outcome.ANSWER_EMPTY)),
-    Rule("answer-cut", "error", _answered(Outcome.ANSWER_CUT)),
-    Rule("answer-too-large", "error", _answered(Outcome.ANSWER_TOO_LARGE)),
-    Rule("not-http", "error", _answered(Outcome.NOT_HTTP)),
-    Rule("another-page", "error", _another_page),
-    Rule("health-abnormal", "error", _health_abnormal),
+    Rule("mutual-authentication-not-enforced", "error", "strangers, TLS, API",
+         strangers.not_enforced,
+         frozenset({"any-ca-accepted", "expired-certificate-accepted", "wrong-usage-accepted",
+                    "server-certificate-accepted", "old-tls-accepted"})),
+    Rule("mutual-authentication-optional", "error", "strangers, TLS", strangers.optional),
+    Rule("any-ca-accepted", "error", "strangers", strangers.any_ca_accepted,
+         frozenset({"expired-certificate-accepted", "wrong-usage-accepted",
+                    "server-certificate-accepted"})),
+    Rule("expired-certificate-accepted", "error", "strangers, files", strangers.expired_accepted),
+    Rule("wrong-usage-accepted", "error", "strangers, files", strangers.wrong_usage_accepted,
+         frozenset({"server-certificate-accepted"})),
+    Rule("server-certificate-accepted", "error", "strangers",
+         strangers.let_in("server_certificate")),
+    Rule("old-tls-accepted", "error", "strangers", strangers.let_in("tls_1_0", "tls_1_1")),
+    Rule("plain-http-served", "error", "strangers", strangers.let_in("plain_http")),
+    Rule("refusal-untried", "error", "strangers", strangers.refusal_untried),
+    # what stands behind it: first what keeps the balancer from its backends
+    Rule("security-group-closed", "error", "security groups, health, answers",
+         backends.security_group_closed, _UNHEALTHY),
+    Rule("no-backends", "error", "server group", backends.no_backends, _UNHEALTHY),
+    Rule("proxy-header", "error", "API, answers", backends.proxy_header,
+         _UNHEALTHY | {"backend-error", "not-http"}),
+    Rule("all-backends-down", "error", "health, backends themselves, silence",
+         backends.all_backends_down, _UNHEALTHY | {"backend-error"}),
+    Rule("backend-down", "error", "answers, health, backends themselves", backends.backend_down,
+         frozenset({"health-abnormal", "connections-dropped", "backend-silent"})),
+    Rule("one-backend", "error", "answers, health", backends.one_backend),
+    Rule("health-abnormal", "error", "health", backends.health_abnormal),
+    Rule("connections-dropped", "error", "answers", backends.connections_dropped),
+    Rule("backend-silent", "error", "answers, backends themselves", backends.backend_silent),
+    Rule("answer-stalled", "error", "answers", answered(Outcome.WHOLE_TIMEOUT)),
+    Rule("backend-error", "error", "answers",
+         answered(Outcome.HTTP_5XX, Outcome.HTTP_4XX, Outcome.HTTP_OTHER)),
+    Rule("redirect", "error", "answers", answered(Outcome.REDIRECT)),
+    Rule("answer-empty", "error", "answers", answered(Outcome.ANSWER_EMPTY)),
+    Rule("answer-cut", "error", "answers", answered(Outcome.ANSWER_CUT)),
+    Rule("answer-too-large", "error", "answers", answered(Outcome.ANSWER_TOO_LARGE)),
+    Rule("not-http", "error", "answers", answered(Outcome.NOT_HTTP)),
+    Rule("another-page", "error", "answers", backends.another_page),
+    Rule("too-few-requests", "error", "answers", backends.too_few_requests),
+    # when nothing above tells what is wrong
+    Rule("cannot-tell", "error", "everything", unproven.unproven),
     # no faults, but worth knowing
-    Rule("slow", "warning", _slow),
-    Rule("uneven", "warning", _uneven),
-    Rule("ca-names-not-announced", "warning", _ca_names_not_announced),
+    Rule("slow", "warning", "latencies", backends.slow),
+    Rule("uneven", "warning", "answers, weights", backends.uneven),
+    Rule("certificate-ends-soon", "warning", "chain, files", dates.certificate_ends_soon),
+    Rule("ca-names-not-announced", "warning", "TLS", advice.ca_names_not_announced),
 )
+# fmt: on
+
+_FALLBACK = next(rule for rule in RULES if rule.code == "cannot-tell")

@@ -6,7 +6,7 @@ what an observation means; that is what the rules are for (`services.probe.diagn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -30,13 +30,24 @@ class Health:
     status: str
     reason: str = ""
 
+    def well(self, expected: Container[str]) -> bool:
+        """Normal; or a member that gets no traffic, and of which none is expected."""
+        return self.status == NORMAL or (self.status == _UNUSED and self.server not in expected)
+
+
+_UNUSED = "Unused"
+"""The status of a member whose weight is 0."""
+
+Part = Literal["server", "client", "ca"]
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Until when a certificate is valid, and whose it is."""
+    """From when to when a certificate is valid, and whose it is."""
 
-    role: Literal["server", "client", "ca"]
+    part: Part
     subject: str
+    not_before: datetime
     not_after: datetime
 
 
@@ -54,8 +65,9 @@ class FilesCheck:
     """Names (DER) of the issuers of all certificates in the client's file: a server may accept
     any of them (RFC 8446 section 4.2.4)."""
     server: tuple[Verdict, ...] | None = None
-    """What OpenSSL holds against the chain that the server shows, with the trust file at hand;
-    None where the system's store decides, or no chain was seen."""
+    """What OpenSSL holds against the chain that the server shows: all of it where there is a trust
+    file (`server_ca_known`), else what can be told of the certificate alone."""
+    server_ca_known: bool = False
     trusted: tuple[Identity, ...] = ()
     """The certificates in the trust file."""
     terms: tuple[Term, ...] = ()
@@ -162,7 +174,8 @@ class Observations:
         return tuple(name for name in expected if name not in self.tally.backends)
 
     def abnormal(self) -> tuple[Health, ...]:
-        return tuple(health for health in self.health if health.status != NORMAL)
+        expected = expected_shares(self.weights)
+        return tuple(health for health in self.health if not health.well(expected))
 
     def refused(self, name: str) -> bool | None:
         """Whether that stranger was refused; None when it is not known."""

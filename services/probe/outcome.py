@@ -37,12 +37,16 @@ class Outcome(StrEnum):
     SERVER_CERTIFICATE_NOT_YET_VALID = "server-certificate-not-yet-valid"
     SERVER_CERTIFICATE_UNKNOWN_CA = "server-certificate-unknown-ca"
     SERVER_CERTIFICATE_SELF_SIGNED = "server-certificate-self-signed"
+    SERVER_CERTIFICATE_NAMESAKE_CA = "server-certificate-namesake-ca"
     SERVER_CERTIFICATE_WRONG_NAME = "server-certificate-wrong-name"
+    SERVER_CERTIFICATE_WRONG_USAGE = "server-certificate-wrong-usage"
+    SERVER_CERTIFICATE_WEAK = "server-certificate-weak"
     SERVER_CERTIFICATE_INVALID = "server-certificate-invalid"
     CLIENT_CERTIFICATE_MISSING = "client-certificate-missing"
     CLIENT_CERTIFICATE_EXPIRED = "client-certificate-expired"
     CLIENT_CERTIFICATE_REVOKED = "client-certificate-revoked"
     CLIENT_CERTIFICATE_UNKNOWN_CA = "client-certificate-unknown-ca"
+    CLIENT_CERTIFICATE_WRONG_USAGE = "client-certificate-wrong-usage"
     CLIENT_CERTIFICATE_REFUSED = "client-certificate-refused"
     CLIENT_SIGNATURE_REFUSED = "client-signature-refused"
     CLOSED_WITHOUT_ANSWER = "closed-without-answer"
@@ -111,11 +115,13 @@ _BY_ALERT = {
     "certificate_expired": Outcome.CLIENT_CERTIFICATE_EXPIRED,
     "certificate_revoked": Outcome.CLIENT_CERTIFICATE_REVOKED,
     "unknown_ca": Outcome.CLIENT_CERTIFICATE_UNKNOWN_CA,
+    # What OpenSSL says of a wrong purpose (ssl/statem/statem_lib.c, x509table).
+    "unsupported_certificate": Outcome.CLIENT_CERTIFICATE_WRONG_USAGE,
     "bad_certificate": Outcome.CLIENT_CERTIFICATE_REFUSED,
-    "unsupported_certificate": Outcome.CLIENT_CERTIFICATE_REFUSED,
     "certificate_unknown": Outcome.CLIENT_CERTIFICATE_REFUSED,
     "access_denied": Outcome.CLIENT_CERTIFICATE_REFUSED,
-    # CertificateVerify did not match the certificate (RFC 8446 section 4.4.3).
+    # CertificateVerify did not match the certificate (RFC 8446 section 4.4.3), or, as OpenSSL has
+    # it, the certificate's own signature did not match its issuer's key.
     "decrypt_error": Outcome.CLIENT_SIGNATURE_REFUSED,
     "protocol_version": Outcome.TLS_VERSION,
     "inappropriate_fallback": Outcome.TLS_VERSION,
@@ -125,14 +131,19 @@ _BY_ALERT = {
 _BY_VERIFY_CODE = {
     # X509_V_ERR_* of OpenSSL's x509_vfy.h
     2: Outcome.SERVER_CERTIFICATE_UNKNOWN_CA,  # UNABLE_TO_GET_ISSUER_CERT
+    7: Outcome.SERVER_CERTIFICATE_NAMESAKE_CA,  # CERT_SIGNATURE_FAILURE: the issuer's name fits
     9: Outcome.SERVER_CERTIFICATE_NOT_YET_VALID,
     10: Outcome.SERVER_CERTIFICATE_EXPIRED,
     18: Outcome.SERVER_CERTIFICATE_SELF_SIGNED,  # DEPTH_ZERO_SELF_SIGNED_CERT
     19: Outcome.SERVER_CERTIFICATE_UNKNOWN_CA,  # SELF_SIGNED_CERT_IN_CHAIN: an unknown root
     20: Outcome.SERVER_CERTIFICATE_UNKNOWN_CA,  # UNABLE_TO_GET_ISSUER_CERT_LOCALLY
     21: Outcome.SERVER_CERTIFICATE_UNKNOWN_CA,  # UNABLE_TO_VERIFY_LEAF_SIGNATURE
+    26: Outcome.SERVER_CERTIFICATE_WRONG_USAGE,  # INVALID_PURPOSE
     62: Outcome.SERVER_CERTIFICATE_WRONG_NAME,  # HOSTNAME_MISMATCH
     64: Outcome.SERVER_CERTIFICATE_WRONG_NAME,  # IP_ADDRESS_MISMATCH
+    66: Outcome.SERVER_CERTIFICATE_WEAK,  # EE_KEY_TOO_SMALL
+    67: Outcome.SERVER_CERTIFICATE_WEAK,  # CA_KEY_TOO_SMALL
+    68: Outcome.SERVER_CERTIFICATE_WEAK,  # CA_MD_TOO_WEAK
 }
 
 _VERSION_REASONS = {

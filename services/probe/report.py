@@ -7,18 +7,64 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from services.probe.address import Unresolved, resolve
+from services.probe.address import Address, Unresolved, resolve
 from services.probe.announcement import Announcement, announce, ca_name
 from services.probe.diagnosis import Diagnosis, diagnose
+from services.probe.files import check_files
 from services.probe.identity import chain_identities, client_identity, server_identity
-from services.probe.observations import NORMAL, Health, Observations
+from services.probe.observations import (
+    Direct,
+    Health,
+    ListenerView,
+    Names,
+    Observations,
+)
 from services.probe.outcome import ANSWERED, Outcome
-from services.probe.refusals import MUST_TRY, UNREACHED, Pair, Refusal, try_strangers
+from services.probe.refusals import (
+    MUST_TRY,
+    UNREACHED,
+    Pair,
+    Refusal,
+    try_strangers,
+)
 from services.probe.runner import run, unresolved
 from services.probe.tally import Tally, expected_shares
 from services.probe.target import Target
-from services.problem import Stopped
+from services.problem import Problem, Stopped
 from services.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What only somebody with access to the cloud and the backends can see; asked when needed."""
+
+    listener: ListenerView | None = None
+    direct: Mapping[str, Direct] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an endpoint besides what can be seen from outside. All of it may be
+    missing, as for an endpoint that is no session's."""
+
+    dns: Names | None = None
+    clock: Mapping[str, float] = field(default_factory=dict)
+    """How far other clocks are ahead of this computer's (seconds), by whose they are."""
+    listener_ca: bytes = b""
+    """The CA certificates (PEM) that the listener trusts for clients."""
+    certificates: bytes = b""
+    """Others that exist (PEM), such as an intermediate CA's."""
+    issuer: Pair | None = None
+    """The pair of the CA that issued the client's certificate, where its key is at hand."""
+    server: Pair | None = None
+    """The server's own pair, where it is at hand."""
+    weak_versions_allowed: bool = False
+    """The listener is meant to speak TLS 1.0 and 1.1."""
+    look_inside: Callable[[], Inside] | None = None
+    """Asked at most once, and only when something is wrong."""
+
+
+NOTHING_KNOWN = Known()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +82,17 @@ class Report:
 
     @property
     def verdict(self) -> Literal["pass", "fail"]:
-        """Pass: every request ok, every stranger refused, every expected backend seen, every
-        known health normal, and no error found. Whatever was not tried is not proven."""
+        """Pass: every request ok, no stranger let in, those refused that can always be tried,
+        every expected backend seen, every known health normal, and no error found. Whatever was
+        not tried is not proven."""
         proven = (
             self.tally.requests > 0
             and self.tally.failed == 0
             and self.tally.unfinished == 0
             and {found.name for found in self.refusals if found.refused} >= set(MUST_TRY)
+            and not any(found.refused is False for found in self.refusals)
             and all(name in self.tally.backends for name in self.expected)
-            and all(health.status == NORMAL for health in self.health)
+            and all(health.well(self.expected) for health in self.health)
             and not any(found.severity == "error" for found in self.diagnoses)
         )
         return "pass" if proven else "fail"
@@ -138,52 +186,121 @@ class Report:
 
 _HOPELESS = UNREACHED | {Outcome.HANDSHAKE_TIMEOUT}
 """Where all requests end so, strangers prove nothing, and the wait for each would be long."""
+_TIMED_OUT = (
+    Outcome.CONNECT_TIMEOUT,
+    Outcome.HANDSHAKE_TIMEOUT,
+    Outcome.FIRST_BYTE_TIMEOUT,
+    Outcome.WHOLE_TIMEOUT,
+)
+_ENOUGH_TIMEOUTS = 16
+"""So many, and a tenth of all requests: more of them take minutes, and tell nothing new."""
+_UNUSABLE = frozenset({"probe.key-mismatch", "probe.certificate-weak"})
+"""Problems of files that can be read, but not used: a diagnosis names them."""
 
 
 def verify(
     target: Target,
     *,
-    requests: int = 200,
+    requests: int | None = 200,
+    duration_s: float | None = None,
     rate_per_s: float | None = None,
     concurrency: int = 16,
     stop: Stop,
     on_snapshot: Callable[[Tally], None] = lambda tally: None,
     health: Sequence[Health] = (),
     weights: Mapping[str, int] | None = None,
-    issuer: Pair | None = None,
+    known: Known = NOTHING_KNOWN,
 ) -> Report:
     """Find out whether mutual authentication works at `target`, and if not, why.
 
-    At most `rate_per_s` requests are begun a second. `health` is what the balancer's API says;
-    empty when there is no API to ask. `weights` are those of the server group; without them the
-    target's backends count alike. `issuer` is the CA of the clients, where its key is at hand:
-    more strangers can be tried with it. When stopped, the report holds what was found until then,
-    and does not pass. Raises Problem for files that no request can be made with.
+    `health` is what the balancer's API says; empty when there is no API to ask. `weights` are
+    those of the server group; without them the target's backends count alike.
+
+    At most `rate_per_s` requests are begun a second. A run in which requests time out ends before
+    all are made. When stopped, the report holds what was found until then, and does not pass.
+    Raises Problem for files that cannot be read, and Stopped from `known.look_inside`.
     """
-    target.check()
+    try:
+        target.check()
+    except Problem as problem:
+        if problem.code not in _UNUSABLE:
+            raise
+        return conclude(
+            target,
+            Tally(),
+            health=health,
+            weights=weights,
+            known=known,
+            key_fits=problem.code != "probe.key-mismatch",
+        )
+    tally, announcement = Tally(), None
+    refusals: tuple[Refusal, ...] = ()
     try:
         addresses = resolve(target.host, target.port, stop)
+        with stop.closing((patience := _Patience(on_snapshot)).over.set):
+            tally = run(
+                target,
+                requests=requests,
+                duration_s=duration_s,
+                rate_per_s=rate_per_s,
+                concurrency=concurrency,
+                stop=patience.over,
+                on_snapshot=patience.seen,
+                addresses=addresses,
+            )
+        stop.check()
+        if not _HOPELESS.issuperset(tally.outcomes):
+            refusals = _knock(target, addresses, tally, known, stop)
+            announcement = announce(target, addresses, stop)
     except Unresolved as error:
-        return conclude(target, unresolved(target, error), health=health, weights=weights)
+        tally = unresolved(target, error)
     except Stopped:
-        return conclude(target, Tally(), health=health, weights=weights)
-    tally = run(
+        pass
+
+    def concluded(inside: Inside | None = None) -> Report:
+        return conclude(
+            target,
+            tally,
+            refusals=refusals,
+            announcement=announcement,
+            health=health,
+            weights=weights,
+            known=known,
+            inside=inside,
+        )
+
+    report = concluded()
+    wrong = any(each.severity == "error" for each in report.diagnoses)
+    if not wrong or known.look_inside is None or stop.is_set():
+        return report
+    return concluded(known.look_inside())
+
+
+class _Patience:
+    """Ends the requests, and nothing else, once enough of them have timed out."""
+
+    def __init__(self, on_snapshot: Callable[[Tally], None]) -> None:
+        self.over = Stop()
+        self._on_snapshot = on_snapshot
+
+    def seen(self, tally: Tally) -> None:
+        self._on_snapshot(tally)
+        timed_out = sum(tally.outcomes.get(each.value, 0) for each in _TIMED_OUT)
+        if timed_out >= max(_ENOUGH_TIMEOUTS, tally.requests / 10):
+            self.over.set()
+
+
+def _knock(
+    target: Target, addresses: Sequence[Address], tally: Tally, known: Known, stop: Stop
+) -> tuple[Refusal, ...]:
+    return try_strangers(
         target,
-        requests=requests,
-        rate_per_s=rate_per_s,
-        concurrency=concurrency,
-        stop=stop,
-        on_snapshot=on_snapshot,
-        addresses=addresses,
-    )
-    refusals: tuple[Refusal, ...] = ()
-    announcement = None
-    if not _HOPELESS.issuperset(tally.outcomes) and not stop.is_set():
-        served = not ANSWERED.isdisjoint(tally.outcomes)
-        refusals = try_strangers(target, addresses, stop, served=served, issuer=issuer)
-        announcement = announce(target, addresses, stop)
-    return conclude(
-        target, tally, refusals=refusals, announcement=announcement, health=health, weights=weights
+        addresses,
+        stop,
+        served=not ANSWERED.isdisjoint(tally.outcomes),
+        issuer=known.issuer,
+        server=known.server,
+        weak_versions_allowed=known.weak_versions_allowed,
     )
 
 
@@ -195,22 +312,43 @@ def conclude(
     announcement: Announcement | None = None,
     health: Sequence[Health] = (),
     weights: Mapping[str, int] | None = None,
+    known: Known = NOTHING_KNOWN,
+    key_fits: bool = True,
+    inside: Inside | None = None,
 ) -> Report:
-    """The report on what was observed, with its diagnoses; connects to nothing."""
+    """The report on what was observed, with its diagnoses; connects to nothing.
+
+    `key_fits`: the client's key is that of its certificate, as it must be where requests were
+    made. `inside`: what `known.look_inside` has found.
+    """
+    inside = inside or Inside()
     weights = dict.fromkeys(target.backends, 1) if weights is None else weights
+    chain = announcement.chain if announcement is not None else ()
+    now = datetime.now(UTC)
+    skew_s = tally.server_date_skew_s
     observations = Observations(
         endpoint=target.endpoint,
         name=target.name,
-        now=datetime.now(UTC),
+        now=now,
         tally=tally,
         weights=weights,
         refusals=tuple(refusals),
         health=tuple(health),
         client=client_identity(target),
         announcement=announcement,
-        server=server_identity(announcement.chain[0])
-        if announcement and announcement.chain
-        else None,
+        server=server_identity(chain[0]) if chain else None,
+        files=check_files(
+            target,
+            now,
+            chain=chain,
+            key_fits=key_fits if target.certificate_file is not None else None,
+            listener_ca=known.listener_ca,
+            known=known.certificates,
+        ),
+        dns=known.dns,
+        listener=inside.listener,
+        direct=inside.direct,
+        clock={**known.clock, **({} if skew_s is None else {"backends": skew_s})},
     )
     return Report(
         target=target,

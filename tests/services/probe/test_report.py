@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from services.probe.observations import Health
-from services.probe.report import Report, conclude, verify
+from services.probe.observations import Direct, Health
+from services.probe.refusals import MUST_TRY, STRANGERS
+from services.probe.report import Inside, Known, Report, conclude, verify
 from services.probe.tally import Tally
 from services.problem import Problem
 from services.stop import Stop
-from tests.services.probe.certificates import Certificates
+from tests.services.probe.certificates import Certificates, issue
 from tests.services.probe.faulty import over_tls, serving, until_gone
 from tests.services.probe.nginx import Nginx, free_port
 from tests.services.probe.test_engine import BRIEF, target
@@ -32,7 +36,7 @@ def test_all_is_well(balancer: Nginx) -> None:
     assert 0 < latency["p50"] <= latency["p99"]
     assert isinstance(rate, float)
     assert rate > 0
-    assert found == {
+    contract = {
         "event": "result",
         "verdict": "pass",
         "endpoint": f"127.0.0.1:{at.port}",
@@ -51,10 +55,13 @@ def test_all_is_well(balancer: Nginx) -> None:
         ],
         "diagnosis": [],
     }
-    assert list(found) == [
-        *("event", "verdict", "endpoint", "name", "requests", "ok", "failed", "backends", "tls"),
-        *("refused", "latency_ms", "requests_per_second", "health", "diagnosis"),
-    ]
+    assert dict(islice(found.items(), len(contract))) == contract
+    assert list(found)[: len(contract)] == list(contract)
+    assert found["addresses"] == {f"127.0.0.1:{at.port}": {"ok": 40}}
+    assert found["outcomes"] == {"ok": 40}
+    refusals = found["refusals"]
+    assert isinstance(refusals, list)
+    assert [each["name"] for each in refusals] == list(STRANGERS)
     assert seen[-1] == report.tally
 
 
@@ -73,7 +80,7 @@ def first_code(report: Report) -> str:
         ("tls13", "expired", "client-certificate-expired"),
         ("http_mutual", "none", "client-certificate-missing"),
         ("http_mutual", "foreign", "client-certificate-unknown-ca"),
-        ("lonely", "rightful", "client-certificate-refused"),
+        ("lonely", "rightful", "all-backends-down"),
     ],
 )
 def test_cause_is_named(
@@ -90,7 +97,7 @@ def test_health_settles_what_silence_leaves_open(balancer: Nginx) -> None:
     down = tuple(replace(each, status="Unhealthy", reason="CONNECT_FAILED") for each in NORMAL)
     report = verify(at, requests=4, stop=Stop(), health=down)
     assert [each.code for each in report.diagnoses] == ["all-backends-down"]
-    assert {each.refused for each in report.refusals} == {None}
+    assert {each.refused for each in report.refusals if each.name in MUST_TRY} == {None}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,7 @@ def test_health_settles_what_silence_leaves_open(balancer: Nginx) -> None:
 def test_bad_answers_are_told_from_refusals(path: str, code: str, balancer: Nginx) -> None:
     report = verify(balancer.target(path=path), requests=4, stop=Stop())
     assert first_code(report) == code
-    assert {each.refused for each in report.refusals} == {True}
+    assert {each.refused for each in report.refusals if each.name in MUST_TRY} == {True}
 
 
 def test_closed_port_keeps_nobody_waiting(balancer: Nginx) -> None:
@@ -164,3 +171,49 @@ def test_nothing_done_is_nothing_proven(balancer: Nginx) -> None:
     stop = Stop()
     stop.set()
     assert verify(balancer.target(), stop=stop).verdict == "fail"
+
+
+def test_key_of_another_certificate_is_a_diagnosis(balancer: Nginx, certs: Certificates) -> None:
+    at = replace(balancer.target(), key_file=certs.foreign_client.key_file)
+    report = verify(at, requests=4, stop=Stop())
+    assert (report.verdict, report.tally.requests) == ("fail", 0)
+    assert [each.code for each in report.diagnoses] == ["client-key-mismatch"]
+
+
+def test_certificate_that_ends_tomorrow_is_a_warning(
+    balancer: Nginx, certs: Certificates, tmp_path: Path
+) -> None:
+    usage = ExtendedKeyUsageOID.CLIENT_AUTH
+    short = issue(tmp_path, "short", "client", certs.ca, usage=usage, begins_days=-30, ends_days=1)
+    at = replace(
+        balancer.target(), certificate_file=short.certificate_file, key_file=short.key_file
+    )
+    report = verify(at, requests=8, stop=Stop())
+    assert report.verdict == "pass"
+    assert [each.code for each in report.diagnoses] == ["certificate-ends-soon"]
+    assert "CN=client" in report.diagnoses[0].cause()
+
+
+def test_inside_is_looked_at_only_when_something_is_wrong(balancer: Nginx) -> None:
+    looked: list[str] = []
+
+    def look_inside() -> Inside:
+        looked.append("once")
+        return Inside(direct={"ECS03": Direct(0, "curl: (7) Connection refused")})
+
+    known = Known(look_inside=look_inside)
+    assert verify(balancer.target(), requests=8, stop=Stop(), known=known).verdict == "pass"
+    assert not looked
+    at = balancer.target(backends=("ECS01", "ECS02", "ECS03"))
+    report = verify(at, requests=60, stop=Stop(), known=known)
+    assert looked == ["once"]
+    assert first_code(report) == "backend-down"
+    assert "ECS03 itself" in report.diagnoses[0].evidence
+
+
+def test_requests_that_hang_are_not_all_waited_for(certs: Certificates) -> None:
+    with serving(over_tls(certs, until_gone)) as server:
+        at = target(certs, server.port, replace(BRIEF, first_byte_s=0.3))
+        report = verify(at, requests=100_000, stop=Stop())
+    assert report.tally.requests < 1000
+    assert first_code(report) == "backend-silent"
