@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from services.cloud.port import ServerHealth
 from services.hosts.scripts import curl_through, curled
-from services.probe.observations import NORMAL, Health
+from services.probe.observations import Health
 from services.probe.report import Report, verify
 from services.probe.target import parse_endpoint
 from services.session.model import Facts, Session
@@ -74,7 +74,7 @@ def prove(here: Here) -> Proof:
     checks = (
         Check(
             "verify.check.health",
-            all(each.status == NORMAL for each in live.health) and bool(live.health),
+            all(each.well(report.expected) for each in _by_name(live)) and bool(live.health),
             ", ".join(f"{each.server} {each.status}" for each in _by_name(live)) or "-",
         ),
         Check(
@@ -90,6 +90,7 @@ def prove(here: Here) -> Proof:
         *(
             Check(f"verify.check.{each.name}", each.refused is True, each.evidence)
             for each in report.refusals
+            if not each.untried
         ),
         *_from_the_client(here, at.name),
     )
