@@ -27,9 +27,9 @@ from screens.widgets.keys import Key
 from screens.widgets.outcome import problem_words
 from screens.widgets.tally_table import (
     HealthRow,
+    ShareRows,
     TallyTable,
     health_rows,
-    share_rows,
 )
 from services.pki.ending import ending
 from services.steps.course import Pace
@@ -113,6 +113,7 @@ class LiveScreen(Frame[None]):
         self._verdict = ""
         self._health: tuple[ServerHealth, ...] | None = None
         self._health_rows: Sequence[HealthRow] = ()
+        self._lines: dict[str, str] = {}
         self._refusals: tuple[Refusal, ...] | None = None
         self._roomy = False
         self._events: deque[str] = deque(maxlen=EVENTS_KEPT)
@@ -232,7 +233,7 @@ class LiveScreen(Frame[None]):
         self._head()
         tally = live.tally
         table = self.query_one(TallyTable)
-        health, shares = self._health_rows, share_rows(live)
+        health, shares = self._health_rows, ShareRows(live)
         height = min(max(len(health), len(shares), 2), max(self.size.height - 18, 2))
         if table.size.height != height:
             table.styles.height = height
@@ -253,7 +254,10 @@ class LiveScreen(Frame[None]):
             self.query_one("#refused", Static).update(refused)
 
     def _line(self, name: str, text: str) -> None:
-        self.query_one(f"#{name}", Static).update(text, layout=False)
+        # Most say ten times what they said before, and each update is a repaint.
+        if self._lines.get(name) != text:
+            self._lines[name] = text
+            self.query_one(f"#{name}", Static).update(text, layout=False)
 
     def _detailed(self, live: Live) -> bool:
         """Whether there is room for a line a stranger."""
@@ -276,7 +280,7 @@ class LiveScreen(Frame[None]):
         tally = live.tally
         parts = [f"{tally.tls_version or '-'} {tally.tls_cipher or ''}".strip()]
         if live.certificate_until:
-            until = _until(live.certificate_until, self._now())
+            until = _until(live, self._now())
             # A warning must not be what is cut off.
             parts.insert(1 if until[0] not in "!✗" else 0, until)
         if self._is_stale(live) and live.health_at is not None:
@@ -411,11 +415,12 @@ def _after(last: Change | None, changes: Sequence[Change]) -> Sequence[Change]:
     return changes
 
 
-def _until(text: str, now: datetime) -> str:
+def _until(live: Live, now: datetime) -> str:
     """Until when the server's certificate is valid, with a warning where that is near."""
-    until = moment(text)
+    until = moment(live.certificate_until)
+    since = moment(live.certificate_from) if live.certificate_from else None
     date, left = f"{until:%Y-%m-%d}", span((until - now).total_seconds())
-    match ending(until, now):
+    match ending(until, now, since):
         case "over":
             return f"✗ {say('screens.live.certificate-over', date=date)}"
         case "soon":
@@ -479,7 +484,7 @@ def _details(live: Live) -> Content:
     for row in health_rows(live.health, live.names):
         parts.append(f"{'✓' if row.well else '✗'} {row.name}  {row.words}\n")
     parts.append("\n")
-    for share in share_rows(live):
+    for share in ShareRows(live):
         parts.append(f"{share.name}  {count(share.count)}  {share.share:.1%}\n")
     parts.append("\n")
     for outcome, number in sorted(live.tally.outcomes.items()):

@@ -64,7 +64,7 @@ class Fed(App[None]):
             line: Line = json.loads(text)
             tally = Tally.from_map(line["tally"]).after(live.tally)
             live = replace(live, tally=tally, health_at=datetime.now(UTC))
-            event = Event("snapshot", step="verify", snapshot=live, data=live.to_map())
+            event = Event("snapshot", step="verify", snapshot=live)
             if self._latest.put(event):
                 self.post_message(Delivery())
 

@@ -442,8 +442,18 @@ def within_chance(count: int, total: int, share: float, z: float = CHANCE_Z) -> 
     7 of 10 is, where half is expected; 200 of 200 is not. A balancer that takes backends strictly
     in turn stays far inside, so this never accuses it.
     """
-    low, high = share_interval(count, total, z)
-    return low <= share <= high
+    low, high = chance_counts(total, share, z)
+    return low <= count <= high
+
+
+def chance_counts(total: int, share: float, z: float = CHANCE_Z) -> tuple[float, float]:
+    """The fewest and the most of `total` that may well be chance when `share` of them is expected.
+
+    The score test, of which `share_interval` is the other way round: a count lies between these
+    exactly when its interval holds the share. Many backends of one weight share the two bounds.
+    """
+    half = z * math.sqrt(total * share * (1 - share))
+    return total * share - half, total * share + half
 
 
 def _sum(one: Mapping[_Key, _Number], other: Mapping[_Key, _Number]) -> dict[_Key, _Number]:

@@ -12,7 +12,7 @@ from services.events import rfc3339
 from services.probe.diagnosis import Diagnosis
 from services.probe.observations import Health
 from services.probe.refusals import Refusal
-from services.probe.tally import Tally, within_chance
+from services.probe.tally import Tally, chance_counts
 from services.text import say
 
 Fact = str | int | float
@@ -112,12 +112,18 @@ class Live:
     changes: tuple[Change, ...] = ()
     """What changed while one was looking, oldest first; the last ones where there were many."""
 
-    def within_chance(self, backend: str) -> bool:
-        """Whether a backend's share may differ from its weight's by chance alone, as it stands."""
+    def beyond_chance(self) -> frozenset[str]:
+        """The backends whose share is farther from their weight's than chance goes."""
         counts, total = self.tally.backends, self.tally.ok
         if self.lately:
             counts, total = self.lately, sum(self.lately.values())
-        return within_chance(counts.get(backend, 0), total, self.expected.get(backend, 0.0))
+        # One pair of bounds a weight, not one a backend: there may be hundreds, ten times a second.
+        bounds = {share: chance_counts(total, share) for share in set(self.expected.values())}
+        return frozenset(
+            name
+            for name, share in self.expected.items()
+            if not bounds[share][0] <= counts.get(name, 0) <= bounds[share][1]
+        )
 
     def health_by_name(self) -> tuple[Health, ...]:
         """Health as the rules want it, each server by its backend's name."""

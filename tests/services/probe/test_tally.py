@@ -21,6 +21,7 @@ from services.probe.tally import (
     Histogram,
     Rates,
     Tally,
+    chance_counts,
     expected_shares,
     share_interval,
     within_chance,
@@ -265,6 +266,17 @@ def test_interval_holds_what_was_seen(hits: int, misses: int, z: float) -> None:
     assert 0 <= low <= high <= 1
     if total:
         assert low - 1e-9 <= hits / total <= high + 1e-9
+
+
+@given(st.integers(0, 500), st.integers(0, 500), st.floats(0.01, 0.99), st.floats(0.5, 6))
+def test_counts_by_chance_are_the_interval_the_other_way_round(
+    hits: int, misses: int, share: float, z: float
+) -> None:
+    total = hits + misses
+    fewest, most = chance_counts(total, share, z)
+    low, high = share_interval(hits, total, z)
+    near = any(math.isclose(hits, bound, abs_tol=1e-6) for bound in (fewest, most))
+    assert near or (fewest <= hits <= most) == (low <= share <= high)
 
 
 def test_seven_of_ten_may_be_chance_and_all_of_200_may_not() -> None:
