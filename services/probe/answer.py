@@ -22,6 +22,7 @@ _TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
 _LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:" + _TEXT + rb"\r\n"
 _HEAD = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: " + _TEXT + rb")?\r\n(?:" + _LINE + rb")*")
 _FIELD = re.compile(_LINE)
+_FOLD = re.compile(rb"\r\n[ \t]+")
 _FRAMING = re.compile(rb"\n(content-length|transfer-encoding):([^\r]*)", re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;" + _TEXT + rb")?")
 _CHUNK_LINE_LIMIT = 1024
@@ -148,6 +149,9 @@ class AnswerReader:
         del buffer[: end + 4]
         self._searched = 0
         self._framing += end + 4
+        if b"\n " in head or b"\n\t" in head:
+            # A header on several lines is as if it stood on one (RFC 9112 section 5.2).
+            head = _FOLD.sub(b" ", head)
         found = _HEAD.fullmatch(head)
         if not found:
             raise NotHttp("malformed head")

@@ -6,6 +6,8 @@ import http.client
 import io
 import itertools
 import socket
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import cast
 
 import pytest
@@ -19,6 +21,8 @@ from services.probe.answer import (
     AnswerReader,
     NotHttp,
     TooLarge,
+    date_s,
+    header,
 )
 
 PAGE = b"Hello World ! This is ECS01.\n"
@@ -64,6 +68,7 @@ heads = st.sampled_from(
         b"HTTP/1.1 404 Not Found\r\nX:\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",
         b"HTTP/1.1 204\r\n",
+        b"HTTP/1.1 200 OK\r\nX: folded\r\n\t over\r\n  lines\r\n",
         b"HTTP/2 200\r\n",
         b"220 mail.example.com ESMTP\r\n",
         b"HTTP/1.1 200 OK\nServer: nginx\n",
@@ -196,3 +201,38 @@ def test_status_is_known_before_the_body() -> None:
     reader = AnswerReader()
     reader.feed(b"HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\n")
     assert (reader.status, reader.answer) == (503, None)
+
+
+def test_header_on_several_lines_is_read_as_one() -> None:
+    reader = AnswerReader()
+    folded = b"HTTP/1.1 200 OK\r\nX-Backend:\r\n web\r\n\t7\r\nContent-Length:\r\n 2\r\n\r\nhi"
+    assert reader.feed(folded)
+    assert reader.answer is not None
+    assert reader.answer.body == b"hi"
+    assert header(reader.answer.head, "x-backend") == b"web 7"
+
+
+def test_folded_framing_hides_nothing() -> None:
+    with pytest.raises(NotHttp):
+        AnswerReader().feed(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n , gzip\r\n\r\n0\r\n\r\n"
+        )
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)))
+def test_date_is_read_as_the_standard_library_writes_it(moment: datetime) -> None:
+    moment = moment.replace(microsecond=0, tzinfo=UTC)
+    text = format_datetime(moment, usegmt=True).encode()
+    assert date_s(b"HTTP/1.1 200 OK\r\ndate: " + text + b"\r\n") == moment.timestamp()
+
+
+@given(st.binary(max_size=40))
+def test_date_without_sense_is_none(value: bytes) -> None:
+    assert date_s(b"HTTP/1.1 200 OK\r\nDate: " + value + b"\r\n") is None
+
+
+@pytest.mark.parametrize(
+    "value", [b"Sun, 06 anF 1994 08:49:37 GMT", b"Sun, 06 Nov 1994 24:49:37 GMT"]
+)
+def test_date_out_of_range_is_none(value: bytes) -> None:
+    assert date_s(b"HTTP/1.1 200 OK\r\nDate: " + value + b"\r\n") is None
