@@ -17,7 +17,7 @@ from app.terminal import manner
 from app.wiring import Wiring
 from services.events import Emit, Event
 from services.problem import Exit, Problem
-from services.steps.course import Course, Pace
+from services.steps.course import GENTLE, Course, Pace
 from services.steps.step import Proof, Step
 from services.stop import Stop
 from services.text import say
@@ -89,7 +89,7 @@ def _session(options: Options, course: Course, console: Console, home: Path) -> 
         Narrator(wiring.steps, console.say) as narrator,
         wiring.resume(
             session,
-            headless.hear(console, narrator, sparing=course.duration_s is not None),
+            headless.hear(console, narrator),
             lambda name, secret: None,
             asking(there, console),
         ) as walk,
@@ -102,6 +102,7 @@ def _session(options: Options, course: Course, console: Console, home: Path) -> 
             walk.look(last, stop)
             if course.duration_s is None:
                 return walk.prove(last, stop, course)
+            _say_watching(console, course)
             return walk.watch(last, stop, course)
 
         def tell(proof: Proof) -> None:
@@ -138,11 +139,12 @@ def _for_once(walk: Walk, options: Options) -> Iterator[None]:
 def _endpoint(options: Options, connect: str, course: Course, console: Console) -> Exit:
     target = _target(options, connect)
     with interrupts.listening(), Narrator((), console.say) as narrator:
-        emit = headless.hear(console, narrator, sparing=course.duration_s is not None)
+        emit = headless.hear(console, narrator)
 
         def verify(stop: Stop) -> Mapping[str, Any]:
             if course.duration_s is None:
                 return _once(options, target, course, stop, emit)
+            _say_watching(console, course)
             return _for_a_while(options, target, course, stop, emit)
 
         def tell(found: Mapping[str, Any]) -> None:
@@ -202,7 +204,7 @@ def _read(file: Path) -> bytes:
 def _once(
     options: Options, target: Target, course: Course, stop: Stop, emit: Emit
 ) -> Mapping[str, Any]:
-    from services.probe.report import verify
+    from services.probe.report import Known, verify
     from services.steps.live import Live
 
     started = datetime.now(UTC)
@@ -215,10 +217,11 @@ def _once(
         target,
         requests=course.requests or REQUESTS,
         rate_per_s=course.pace.rate_per_s,
-        concurrency=course.concurrency or 16,
+        concurrency=course.concurrency,
+        workers=course.workers,
         stop=stop,
         on_snapshot=snapshot,
-        issuer=_issuer(options),
+        known=Known(issuer=_issuer(options)),
     )
     return report.to_map()
 
@@ -227,9 +230,11 @@ def _for_a_while(
     options: Options, target: Target, course: Course, stop: Stop, emit: Emit
 ) -> Mapping[str, Any]:
     """The same for as long as `course` says, and what changed meanwhile."""
+    from services.probe.report import Known
     from services.steps.live import Live
     from services.steps.watch import Watched, follow
 
+    emit(Event("phase", phase="watch"))
     return follow(
         Watched(
             target=target,
@@ -237,7 +242,7 @@ def _for_a_while(
             stop=stop,
             show=lambda live: emit(Event("snapshot", snapshot=live)),
             tell=lambda change: emit(Event("change", snapshot=change)),
-            issuer=_issuer(options),
+            known=Known(issuer=_issuer(options)),
         ),
         course,
     ).to_map()
@@ -246,10 +251,20 @@ def _for_a_while(
 # words
 
 
+def _say_watching(console: Console, course: Course) -> None:
+    rate = course.pace.rate_per_s or GENTLE
+    minutes, seconds = divmod(int(course.duration_s or 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
+    lasts = " ".join(f"{number} {unit}" for number, unit in parts if number)
+    console.say(say("app.verify.watching", span=lasts, rate=f"{rate:.0f}"))
+
+
 def _say_findings(console: Console, found: Mapping[str, Any]) -> None:
     if "endpoint" in found:
         for line in findings.lines(found):
             console.say(line)
+        console.say("")
 
 
 def _path(text: str | None) -> Path | None:

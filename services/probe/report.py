@@ -60,8 +60,9 @@ class Known:
     """The server's own pair, where it is at hand."""
     weak_versions_allowed: bool = False
     """The listener is meant to speak TLS 1.0 and 1.1."""
-    look_inside: Callable[[], Inside] | None = None
-    """Asked at most once, and only when something is wrong."""
+    look_inside: Callable[[Report], Inside] | None = None
+    """Asked at most once, and only when something is wrong, with what was found so far. May
+    raise Stopped."""
 
 
 NOTHING_KNOWN = Known()
@@ -204,21 +205,24 @@ def verify(
     requests: int | None = 200,
     duration_s: float | None = None,
     rate_per_s: float | None = None,
-    concurrency: int = 16,
+    concurrency: int | None = None,
+    workers: int = 1,
     stop: Stop,
     on_snapshot: Callable[[Tally], None] = lambda tally: None,
     health: Sequence[Health] = (),
     weights: Mapping[str, int] | None = None,
     known: Known = NOTHING_KNOWN,
+    places: Sequence[tuple[str, int]] = (),
 ) -> Report:
     """Find out whether mutual authentication works at `target`, and if not, why.
 
     `health` is what the balancer's API says; empty when there is no API to ask. `weights` are
-    those of the server group; without them the target's backends count alike.
+    those of the server group; without them the target's backends count alike. `places` are hosts
+    and ports where the endpoint is, if that is not only the target's own.
 
     At most `rate_per_s` requests are begun a second. A run in which requests time out ends before
     all are made. When stopped, the report holds what was found until then, and does not pass.
-    Raises Problem for files that cannot be read, and Stopped from `known.look_inside`.
+    Raises Problem for files that cannot be read.
     """
     try:
         target.check()
@@ -236,7 +240,7 @@ def verify(
     tally, announcement = Tally(), None
     refusals: tuple[Refusal, ...] = ()
     try:
-        addresses = resolve(target.host, target.port, stop)
+        addresses = _addresses(places or [(target.host, target.port)], stop)
         with stop.closing((patience := _Patience(on_snapshot)).over.set):
             tally = run(
                 target,
@@ -244,6 +248,7 @@ def verify(
                 duration_s=duration_s,
                 rate_per_s=rate_per_s,
                 concurrency=concurrency,
+                workers=workers,
                 stop=patience.over,
                 on_snapshot=patience.seen,
                 addresses=addresses,
@@ -273,7 +278,16 @@ def verify(
     wrong = any(each.severity == "error" for each in report.diagnoses)
     if not wrong or known.look_inside is None or stop.is_set():
         return report
-    return concluded(known.look_inside())
+    try:
+        return concluded(known.look_inside(report))
+    except Stopped:
+        return report
+
+
+def _addresses(places: Sequence[tuple[str, int]], stop: Stop) -> tuple[Address, ...]:
+    """The addresses of all these hosts. Raises Unresolved, Stopped."""
+    found = (address for host, port in places for address in resolve(host, port, stop))
+    return tuple(dict.fromkeys(found))
 
 
 class _Patience:

@@ -323,16 +323,20 @@ def _compared(memory: Memory, live: Live, now: datetime) -> Iterator[Change]:
         facts = {"before": ", ".join(before.addresses), "now": ", ".join(live.addresses)}
         yield Change(now, "names", live.name, facts)
     if before.health is not live.health and before.health and live.health:
-        yield from _health(before, live, now)
+        yield from _health(memory, before, live, now)
 
 
 def _ending(live: Live, now: datetime) -> Ending:
     if not live.certificate_until:
         return ""
-    return ending(datetime.fromisoformat(live.certificate_until), now)
+    end = datetime.fromisoformat(live.certificate_until)
+    if not live.certificate_from:
+        # How long it lives is heard a little later; what is soon for it depends on that.
+        return "over" if ending(end, now) == "over" else ""
+    return ending(end, now, datetime.fromisoformat(live.certificate_from))
 
 
-def _health(before: Live, live: Live, now: datetime) -> Iterator[Change]:
+def _health(memory: Memory, before: Live, live: Live, now: datetime) -> Iterator[Change]:
     """What the API says otherwise, but for what is told as a backend that is down or back."""
     was = {live.names.get(each.server.id, each.server.id): each for each in before.health}
     now_is = {live.names.get(each.server.id, each.server.id): each for each in live.health}
@@ -342,7 +346,7 @@ def _health(before: Live, live: Live, now: datetime) -> Iterator[Change]:
         last = was.get(name)
         if last is None:
             yield Change(now, "backend-added", name, {"status": each.status})
-        elif _says_otherwise(last, each):
+        elif _says_otherwise(last, each, down=("backend-down", name) in memory.open):
             facts = {
                 "status": each.status,
                 "reason": each.reason,
@@ -352,7 +356,10 @@ def _health(before: Live, live: Live, now: datetime) -> Iterator[Change]:
             yield Change(now, "health", name, facts)
 
 
-def _says_otherwise(last: ServerHealth, each: ServerHealth) -> bool:
+def _says_otherwise(last: ServerHealth, each: ServerHealth, *, down: bool) -> bool:
+    """`down`: that it is, was told already, by its answers or an earlier status."""
     if (last.status, last.reason) == (each.status, each.reason) or last.status == "Initial":
         return False
-    return (last.status in _CALM) == (each.status in _CALM) or each.status in _NOT_BACK
+    worse = last.status in _CALM and each.status not in _CALM
+    better = last.status not in _CALM and each.status in _CALM - _NOT_BACK
+    return not better and (not worse or down)

@@ -50,6 +50,9 @@ class Change:
         for name in ("since", "until"):
             if name in facts:
                 shown[name] = _clock(datetime.fromisoformat(str(facts[name])), self.at)
+        if "since" in facts:
+            key = "at" if shown["since"] == shown["until"] else "from-to"
+            shown["span"] = say(f"live.span.{key}", **shown)
         if "status" in facts:
             shown["words"] = _status(facts, "status", "reason")
         if "not_after" in facts:
@@ -103,8 +106,9 @@ class Live:
     refusals: tuple[Refusal, ...] = ()
     diagnosis: tuple[Diagnosis, ...] = ()
     verdict: Verdict = ""
+    certificate_from: str = ""
     certificate_until: str = ""
-    """The end of the server certificate (RFC 3339), where it is known."""
+    """The beginning and the end of the server certificate (RFC 3339), where they are known."""
     addresses: tuple[str, ...] = ()
     """What the endpoint's name resolves to, as `HOST:PORT`; empty before it was looked up."""
     pace: float | None = None

@@ -34,9 +34,19 @@ def _check_connect(value: str, session: Session) -> str:
     return value.strip()
 
 
+AUTO = "auto"
+"""As many connections at once as the round-trip time is worth."""
+
+_AT_ONCE = whole("verify.concurrency", 1, 256, always(AUTO))
+
+
+def _check_concurrency(value: str, session: Session) -> str:
+    return AUTO if value.strip().lower() == AUTO else _AT_ONCE.check(value, session)
+
+
 ASKS: Sequence[Ask] = (
     whole("verify.requests", 1, 1_000_000, always("200")),
-    whole("verify.concurrency", 1, 256, always("16")),
+    replace(_AT_ONCE, kind="text", check=_check_concurrency),
     Ask("verify.connect", check=_check_connect, required=False),
 )
 
@@ -60,10 +70,13 @@ def prove(here: Here) -> Proof:
     """Health, requests, refusals; and from the Linux client, where there is one."""
     at = target(here)
     live = _settled(here, begin(here, at))
+    concurrency = here.answer("verify.concurrency", AUTO)
     report = verify(
         at,
         requests=int(here.answer("verify.requests", "200")),
-        concurrency=int(here.answer("verify.concurrency", "16")),
+        rate_per_s=here.course.pace.rate_per_s,
+        concurrency=None if concurrency == AUTO else int(concurrency),
+        workers=here.course.workers,
         stop=here.stop,
         on_snapshot=lambda tally: show(here, replace(live, tally=tally)),
         health=_by_name(live),

@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.cloud.port import ServerHealth
-from services.probe.address import Address, Unresolved, resolve
+from services.events import rfc3339
+from services.probe.address import Address, resolve
 from services.probe.announcement import Announcement, announce
+from services.probe.identity import server_identity
 from services.probe.outcome import Outcome
-from services.probe.refusals import MUST_TRY, Pair, try_strangers
-from services.probe.report import Report, conclude
+from services.probe.refusals import MUST_TRY, try_strangers
+from services.probe.report import NOTHING_KNOWN, Known, Report, conclude
 from services.probe.runner import run
 from services.probe.tally import Tally
 from services.probe.target import Target
@@ -41,7 +43,8 @@ AGAIN_S = 1.0
 AT_FIRST_S = 0.2
 """How soon one looks again before there is anything to look at."""
 
-_JOIN_S = 1.0
+_JOIN_S = 0.3
+"""How long the thread beside may take to notice the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,7 @@ class Watched:
     health: Callable[[], Sequence[ServerHealth]] | None = None
     """Asks the balancer's API. Raises Problem, Stopped. None where there is none to ask."""
     weights: Mapping[str, int] | None = None
-    issuer: Pair | None = None
-    """The CA of the clients, where its key is at hand."""
-    server: Pair | None = None
+    known: Known = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ class Watching:
 def watch(here: Here) -> Proof:
     """Go on requesting, gently, and asking for health, until stopped or `Here.course` is over."""
     at = target(here)
-    known = here.session.proofs.get("verify")
-    verdict: Verdict = "" if known is None else "pass" if known.passed else "fail"
+    proved = here.session.proofs.get("verify")
+    verdict: Verdict = "" if proved is None else "pass" if proved.passed else "fail"
     listener = here.facts.get("listener.id", "")
     seen = follow(
         Watched(
@@ -153,7 +154,7 @@ class _Watch:
     # the requests
 
     def request(self) -> None:
-        """Make the requests, run after run: a new pace and new addresses begin another one."""
+        """Make the requests, run after run: a new pace begins another one."""
         course, began = self.course, time.monotonic()
         while not self.at.stop.is_set():
             left_s = course.duration_s and course.duration_s - (time.monotonic() - began)
@@ -165,17 +166,13 @@ class _Watch:
                     self.at.stop.sleep(min(AGAIN_S, left_s or AGAIN_S))
 
     def _run(self, requests: int | None, duration_s: float | None) -> bool:
-        """One run. False if it ended without one request that got anywhere."""
-        if not self._addresses:
-            self._resolve()
-        before, pace, addresses = self.total, self.course.pace.rate_per_s, self._addresses
-        segment = Stop()
+        """One run. False if there was no address to begin it with."""
+        before, pace, segment = self.total, self.course.pace.rate_per_s, Stop()
 
         def snapshot(tally: Tally) -> None:
             self.total = _followed(before, tally).after(self.total)
             self._show(pace)
-            moved = bool(addresses) and set(self._addresses) != set(addresses)
-            if moved or self.course.pace.rate_per_s != pace:
+            if self.course.pace.rate_per_s != pace:
                 segment.set()
 
         with suppress(Stopped), self.at.stop.closing(segment.set):
@@ -184,20 +181,21 @@ class _Watch:
                 requests=requests,
                 duration_s=duration_s,
                 rate_per_s=pace,
-                concurrency=self.course.concurrency or 4,
+                concurrency=self.course.concurrency,
+                workers=self.course.workers,
                 stop=segment,
                 on_snapshot=snapshot,
-                addresses=addresses or None,
+                addresses=self._addresses,
+                lookup=self._look_up,
             )
             snapshot(tally)
             return Outcome.NAME_NOT_RESOLVING not in tally.outcomes
         return True
 
-    def _resolve(self) -> None:
-        """Look the target's name up; addresses that it had stay where it has none any more."""
-        with suppress(Unresolved, Stopped):
-            at = self.at.target
-            self._addresses = resolve(at.host, at.port, self.at.stop)
+    def _look_up(self) -> Sequence[Address]:
+        at = self.at.target
+        self._addresses = resolve(at.host, at.port, self.at.stop)
+        return self._addresses
 
     def _show(self, pace: float | None) -> None:
         now = self.at.now()
@@ -240,14 +238,15 @@ class _Watch:
     # everything else
 
     def look_around(self) -> None:
-        """Look at health, addresses, strangers and causes again and again, in a thread."""
+        """Look at health, strangers and causes again and again, in a thread."""
         knocked_at = float("-inf")
         with suppress(Stopped), self.at.stop.closing(self.over.set):
             while True:
                 self._look_at_health()
-                self._resolve()
                 tally = self._recent.tally
-                if tally.ok and time.monotonic() - knocked_at >= STRANGERS_EVERY_S:
+                let_in = any(each.refused is False for each in self._around.refusals)
+                pause_s = HEALTH_EVERY_S if let_in else STRANGERS_EVERY_S
+                if tally.ok and time.monotonic() - knocked_at >= pause_s:
                     knocked_at = time.monotonic()
                     self._knock()
                 if tally.requests:
@@ -275,13 +274,18 @@ class _Watch:
             self._addresses,
             self.over,
             served=True,
-            issuer=self.at.issuer,
-            server=self.at.server,
+            issuer=self.at.known.issuer,
+            server=self.at.known.server,
+            weak_versions_allowed=self.at.known.weak_versions_allowed,
         )
         if not self.over.is_set():
             self._around = replace(self._around, refusals=refusals)
         if self._announcement is None:
-            self._announcement = announce(self.at.target, self._addresses, self.over)
+            self._announcement = said = announce(self.at.target, self._addresses, self.over)
+            server = server_identity(said.chain[0]) if said and said.chain else None
+            if server is not None:
+                since = rfc3339(server.not_before)
+                self._around = replace(self._around, certificate_from=since)
 
     # the end
 
@@ -305,6 +309,7 @@ class _Watch:
             announcement=self._announcement,
             health=self._around.health_by_name(),
             weights=self.at.weights,
+            known=self.at.known,
         )
 
 

@@ -100,7 +100,7 @@ def test_a_backend_that_was_down_by_its_health_is_told_with_how_long_and_the_cos
     assert film.words == [
         "requests fail: closed without answer (evidence)",
         "ECS02 is down: Unhealthy, CONNECT_TIMEOUT",
-        "requests are answered again; 1 lost, at 12:00:00",
+        "requests are answered again; 1 lost at 12:00:00",
         "ECS02 down at 12:00:01, back at 12:00:32; 1 request lost",
     ]
     assert film.memory.well
@@ -241,7 +241,7 @@ def test_a_rate_that_the_person_lowered_has_not_collapsed() -> None:
 
 
 def test_names_certificates_and_verdicts() -> None:
-    film = Film()
+    film = Film(replace(CALM, certificate_from="2026-01-01T00:00:00Z"))
     film.shot(addresses=("192.0.2.1:443",), certificate_until="2027-12-24T00:00:00Z")
     film.shot(addresses=("192.0.2.2:443",), certificate_until="2026-12-04T12:00:00Z")
     film.shot()
