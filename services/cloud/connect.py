@@ -65,4 +65,5 @@ def connect(
         cas=AlibabaCas(calls, site),
         pca=AlibabaPca(calls),
         ecs=AlibabaEcs(calls, region),
+        clock_ahead_s=lambda: sdk.clock_ahead_s,
     )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from itertools import count
 
 from services.cloud.answer import Answer
 from services.cloud.api import Api
 from services.cloud.equivalent import Parameters, Value
 from services.cloud.pages import by_token
-from services.cloud.port import IngressRule, Instance
+from services.cloud.port import IngressRule, Instance, ScriptRun
 from services.problem import Problem
 from services.stop import Stop
 
 _INSTANCES_AT_ONCE = 100
 """DescribeInstances takes no more ids, and gives no more a page."""
+
+_GOING_ON = ("", "Pending", "Running", "Stopping")
+"""`InvokeRecordStatus` of a script that has not ended."""
 
 
 class AlibabaEcs:
@@ -68,6 +73,41 @@ class AlibabaEcs:
         except Problem as problem:
             if problem.code != "cloud.not-found":
                 raise
+
+    def run_script(
+        self, instance_ids: Sequence[str], script: str, timeout_s: int, stop: Stop
+    ) -> Mapping[str, ScriptRun]:
+        began = self._api.call(
+            "ecs",
+            "RunCommand",
+            {
+                "RegionId": self._region,
+                "Type": "RunShellScript",
+                "CommandContent": script,
+                "ContentEncoding": "PlainText",
+                "Timeout": timeout_s,
+                "InstanceId": [*instance_ids],
+            },
+            stop,
+        )
+        asked: Parameters = {
+            "RegionId": self._region,
+            "InvokeId": began.required("InvokeId"),
+            "ContentEncoding": "PlainText",
+        }
+        deadline = time.monotonic() + timeout_s
+        for looks in count(1):
+            stop.sleep(self._api.pace.poll(looks))
+            answer = self._api.call("ecs", "DescribeInvocationResults", asked, stop)
+            found = answer.item("Invocation").item("InvocationResults").items("InvocationResult")
+            ended = [each for each in found if each.text("InvokeRecordStatus") not in _GOING_ON]
+            if len(ended) == len(instance_ids) or time.monotonic() > deadline:
+                break
+        return {
+            each.required("InstanceId"): ScriptRun(each.number("ExitCode"), each.text("Output"))
+            for each in ended
+            if each.optional_number("ExitCode") is not None
+        }
 
     def _instances(self, asked: dict[str, Value], stop: Stop) -> list[Instance]:
         return [

@@ -402,6 +402,7 @@ def _listener(found: Answer) -> Listener:
             idle_timeout_s=900 if timeout is None else timeout,
         ),
         tags=found.tags(),
+        proxy_protocol=found.flag("ProxyProtocolEnabled"),
     )
 
 

@@ -11,7 +11,7 @@ force, not when it is queued. Whatever a delete finds absent already is fine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -98,6 +98,8 @@ class Listener:
     status: str
     settings: ListenerSettings
     tags: tuple[tuple[str, str], ...] = ()
+    proxy_protocol: bool = False
+    """A PROXY header goes before what clients send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,14 @@ class IngressRule:
     policy: str = "accept"
     priority: int = 1
     id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptRun:
+    """How a script went that Cloud Assistant ran. Its two streams come as one text."""
+
+    exit_status: int
+    output: str
 
 
 class Sts(Protocol):
@@ -343,6 +353,12 @@ class Ecs(Protocol):
     def revoke_ingress(
         self, security_group_id: str, rule: IngressRule, token: str, stop: Stop
     ) -> None: ...
+    def run_script(
+        self, instance_ids: Sequence[str], script: str, timeout_s: int, stop: Stop
+    ) -> Mapping[str, ScriptRun]:
+        """Run a shell script on instances by Cloud Assistant; those that have none, or that are
+        not through in time, are absent from the answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,3 +373,6 @@ class Cloud:
     cas: Cas
     pca: Pca
     ecs: Ecs
+    clock_ahead_s: Callable[[], float | None] = lambda: None
+    """How far the cloud's clock was ahead of this computer's at its last answer, by that answer's
+    Date (RFC 9110 section 6.6.1, whole seconds); None before the first."""

@@ -12,7 +12,9 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -67,6 +69,8 @@ class Sdk:
     keys: AccessKey | None = field(repr=False)
     connect_s: float
     read_s: float
+    clock_ahead_s: float | None = None
+    """How far the Date of the last answer was ahead of this computer's clock."""
     _clients: dict[Product, Any] = field(default_factory=dict)
     _chain: DefaultChain = field(default_factory=DefaultChain)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -89,10 +93,19 @@ class Sdk:
                 # The SDK drops a name that it does not know without a word.
                 raise TypeError(f"{action} does not take all of {sorted(parameters)}")
             answer = method(request, RuntimeOptions())
+        self._compare_clocks(answer.headers)
         if answer.body is not None:
             return answer.body.to_map()
         # Where a value is not of the type that the SDK's model has, it keeps the raw answer.
         return (answer._map or {}).get("body")
+
+    def _compare_clocks(self, headers: Mapping[str, str] | None) -> None:
+        from email.utils import parsedate_to_datetime
+
+        dates = [value for name, value in (headers or {}).items() if name.lower() == "date"]
+        with suppress(ValueError):  # what is no date
+            for date in dates:
+                self.clock_ahead_s = parsedate_to_datetime(date).timestamp() - time.time()
 
     def host(self, product: Product) -> str:
         """`host:port` that the product is asked at; empty before its first call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from services.pki.names import asked_for
@@ -15,17 +16,21 @@ HEALTH_EVERY_S = 2.5
 """The vendor publishes no limit for NLB's calls, so health is not asked more often."""
 
 
-def target(here: Here) -> Target:
-    """The endpoint as a client sees it: the balancer's address, the domain's name."""
-    facts = here.facts
+def places(here: Here) -> Sequence[tuple[str, int]]:
+    """Where the endpoint is: what was answered, else where the balancer's own name leads to. It
+    has an address in each of its zones."""
     port = int(here.answer("listener.port", "443"))
-    where = _connect(here.answer("verify.connect"), port)
-    if where is None:
-        where = here.world.locate(facts.get("balancer.dns_name", ""), port)[0]
-    trust = facts.get("server.trust", "")
+    answered = _connect(here.answer("verify.connect"), port)
+    return answered or here.world.locate(here.facts.get("balancer.dns_name", ""), port)
+
+
+def target(here: Here) -> Target:
+    """The endpoint as a client sees it: the balancer's first address, the domain's name."""
+    host, port = places(here)[0]
+    trust = here.facts.get("server.trust", "")
     return Target(
-        host=where[0],
-        port=where[1],
+        host=host,
+        port=port,
         name=asked_for(here.answer("prepare.domain")),
         certificate_file=here.pki / "client.crt",
         key_file=here.pki / "client.key",
@@ -34,13 +39,14 @@ def target(here: Here) -> Target:
     )
 
 
-def _connect(answer: str, port: int) -> tuple[str, int] | None:
-    """`HOST:PORT` for any listener, or `443=HOST:PORT` for that one."""
+def _connect(answer: str, port: int) -> Sequence[tuple[str, int]]:
+    """Each `HOST:PORT` that is for any listener, or for that one: `443=HOST:PORT`."""
+    found = []
     for part in names(answer):
         listener, _, endpoint = part.rpartition("=")
         if listener in ("", str(port)):
-            return parse_endpoint(endpoint)
-    return None
+            found.append(parse_endpoint(endpoint))
+    return found
 
 
 def weights(here: Here) -> dict[str, int]:

@@ -13,8 +13,17 @@ from services.probe.report import Report, verify
 from services.probe.target import parse_endpoint
 from services.session.model import Facts, Session
 from services.steps.asks import always, whole
-from services.steps.endpoint import HEALTH_EVERY_S, begin, show, target, weights, with_health
+from services.steps.endpoint import (
+    HEALTH_EVERY_S,
+    begin,
+    places,
+    show,
+    target,
+    weights,
+    with_health,
+)
 from services.steps.install import NOWHERE
+from services.steps.known import known
 from services.steps.live import Live
 from services.steps.prepare import page
 from services.steps.reach import host, names
@@ -81,6 +90,8 @@ def prove(here: Here) -> Proof:
         on_snapshot=lambda tally: show(here, replace(live, tally=tally)),
         health=_by_name(live),
         weights=weights(here),
+        known=known(here),
+        places=places(here),
     )
     here.stop.check()
     tally = report.tally

@@ -13,7 +13,7 @@ from services.hosts.scripts.client_directory import (
     remove_client_files,
     removed_client_files,
 )
-from services.hosts.scripts.curl import Curled, curl_through, curled
+from services.hosts.scripts.curl import Curled, curl_itself, curl_through, curled
 from services.hosts.scripts.web_host import (
     Installed,
     Page,
@@ -41,6 +41,7 @@ __all__ = [
     "WebHost",
     "WebHostState",
     "client_directory",
+    "curl_itself",
     "curl_through",
     "curled",
     "install_web_page",

@@ -42,8 +42,14 @@ def curl_through(
     return script(text("answer", f"{shlex.join(words)} | head -c {_MOST_BYTES}"))
 
 
+def curl_itself(port: int, timeout_s: int) -> str:
+    """Ask the web server of the host that this runs on, past everything in front of it."""
+    words = ["curl", "-sSi", "--max-time", str(timeout_s), f"http://127.0.0.1:{port}/"]
+    return script(text("answer", f"{shlex.join(words)} | head -c {_MOST_BYTES}"))
+
+
 def curled(host: Host, ran: Ran) -> Curled:
-    """What `curl_through` has got. Raises Problem `hosts.bad-answer`."""
+    """What `curl_through` or `curl_itself` has got. Raises Problem `hosts.bad-answer`."""
     answer = read(host, ran)
     status, body = 0, answer.texts.get("answer", "")
     # A proxy on the way has a head of its own, before the answer's.
