@@ -66,8 +66,9 @@ class Rule:
 def diagnose(seen: Observations) -> tuple[Diagnosis, ...]:
     """Every cause that the observations point to: errors first, the most probable first.
 
-    Of one and the same confidence the cause of more failures comes first, then the one that is
-    higher in the table. What another cause explains is left out, unless that one is a mere
+    Where nobody is served, what explains that comes before what does not. Of one and the same
+    confidence the cause of more failures comes first, then the one that is higher in the table.
+    What another cause explains is left out, unless that one is a mere
     possibility, or is about other backends.
     """
     found = [(rule, finding) for rule in RULES if (finding := rule.look(seen)) is not None]
@@ -78,6 +79,7 @@ def diagnose(seen: Observations) -> tuple[Diagnosis, ...]:
     told.sort(
         key=lambda pair: (
             _severity(*pair) == "warning",
+            not seen.tally.ok and not seen.count(*pair[1].outcomes),
             CONFIDENCES.index(pair[1].confidence),
             -seen.count(*pair[1].outcomes),
         )
@@ -178,7 +180,8 @@ RULES: tuple[Rule, ...] = (
     # speaking TLS with it
     Rule("another-protocol", "error", "the first bytes", reaching.another_protocol),
     Rule("not-tls", "error", "the first bytes, API", reaching.not_tls),
-    Rule("tls-version", "error", "TLS", reaching.tls_version),
+    Rule("tls-version", "error", "TLS", reaching.tls_version,
+         frozenset({"tls-cipher", "old-tls-accepted"})),
     Rule("tls-cipher", "error", "TLS", ended(Outcome.TLS_CIPHER)),
     Rule("stalled", "error", "TLS", ended(Outcome.HANDSHAKE_TIMEOUT)),
     Rule("handshake-cut", "error", "TLS", reaching.handshake_cut),

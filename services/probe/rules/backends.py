@@ -256,8 +256,13 @@ def proxy_header(seen: Observations) -> Finding | None:
         return Finding("certain", evidence, ends)
     every = seen.count(Outcome.HTTP_4XX) == seen.tally.requests
     if every and sample.startswith("HTTP 400"):
-        return Finding("possible", f"every answer is 400: {sample}", ends)
+        confidence: Confidence = "likely" if _NGINX_400 in sample else "possible"
+        return Finding(confidence, f"every answer is 400: {sample}", ends)
     return None
+
+
+_NGINX_400 = "HTTP 400: <html> <head><title>400 Bad Request</title></head>"
+"""nginx's own page for what is no request. Ours is one, unless something came before it."""
 
 
 def strange_pages(seen: Observations) -> dict[str, int]:

@@ -104,11 +104,18 @@ def not_tls(seen: Observations) -> Finding | None:
 
 
 def tls_version(seen: Observations) -> Finding | None:
-    found = ended(Outcome.TLS_VERSION)(seen)
-    if found is None or seen.announcement is None or not seen.announcement.versions:
+    """Also where it is told as a lack of ciphers, as GnuTLS does: none of a newer version's."""
+    versions = seen.announcement.versions if seen.announcement is not None else ()
+    outdated = bool(versions) and _NOWADAYS.isdisjoint(versions)
+    ends = (Outcome.TLS_VERSION, Outcome.TLS_CIPHER) if outdated else (Outcome.TLS_VERSION,)
+    found = ended(*ends)(seen)
+    if found is None or not versions:
         return found
-    evidence = f"{found.evidence}; it speaks {', '.join(seen.announcement.versions)}"
-    return Finding("certain", evidence, found.outcomes)
+    evidence = f"{found.evidence}; it speaks {', '.join(versions)}"
+    return Finding("certain", evidence, ends, explains=outdated)
+
+
+_NOWADAYS = frozenset({"TLSv1.2", "TLSv1.3"})
 
 
 def in_handshake(seen: Observations, outcome: Outcome) -> Finding | None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 DAY = datetime.timedelta(days=1)
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Pair:
     """A certificate and its key, on disk and in hand."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: PrivateKey
     certificate_file: Path
     key_file: Path
 
@@ -38,12 +40,15 @@ def issue(
     ca: bool = False,
     begins_days: float = -1,
     ends_days: float = 30,
+    key: PrivateKey | None = None,
+    identifiers: bool = False,
+    organization: str = "example",
 ) -> Pair:
     """Make `label.crt` and `label.key`; without `issuer` self-signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "example"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
             x509.NameAttribute(NameOID.COMMON_NAME, common_name),
         ]
     )
@@ -64,7 +69,15 @@ def issue(
         )
     if usage:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    certificate = builder.sign(issuer.key if issuer else key, hashes.SHA256())
+    signing_key = issuer.key if issuer else key
+    if identifiers:
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+        ).add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()),
+            critical=False,
+        )
+    certificate = builder.sign(signing_key, hashes.SHA256())
     certificate_file, key_file = folder / f"{label}.crt", folder / f"{label}.key"
     certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
