@@ -21,6 +21,9 @@ HIDDEN_CA = "Hidden intermediate CA of the lab"
 
 ENDS_SOON_DAYS = 5
 
+_LIFETIME = timedelta(days=90)
+"""How long a certificate with a wrong date is valid at the least, as others are."""
+
 _WEAK_BITS = 1024
 """What browsers and OpenSSL's default security level 2 (112 bits) have long refused."""
 
@@ -52,17 +55,19 @@ class Draft:
 
 
 def _ends_soon(draft: Draft) -> Draft:
-    return replace(draft, end=draft.now + timedelta(days=ENDS_SOON_DAYS))
+    """Not one that was issued for so few days, but one that nobody has renewed."""
+    end = draft.now + timedelta(days=ENDS_SOON_DAYS)
+    return replace(draft, end=end, begin=min(draft.begin, end - _LIFETIME))
 
 
 def _expired(draft: Draft) -> Draft:
     end = draft.now - timedelta(days=1)
-    return replace(draft, end=end, begin=min(draft.begin, end - timedelta(days=30)))
+    return replace(draft, end=end, begin=min(draft.begin, end - _LIFETIME))
 
 
 def _not_yet_valid(draft: Draft) -> Draft:
     begin = draft.now + timedelta(days=1)
-    return replace(draft, begin=begin, end=max(draft.end, begin + timedelta(days=30)))
+    return replace(draft, begin=begin, end=max(draft.end, begin + _LIFETIME))
 
 
 def _for_another_name(draft: Draft) -> Draft:
