@@ -49,6 +49,9 @@ EVENTS_KEPT = 200
 ADDRESSES_SHOWN = 3
 """Lines for addresses: a balancer has one a zone."""
 
+WRONG_LINES = 6
+"""Lines for what is wrong, at the least height."""
+
 _BESIDE_CURVE = 32
 """Cells that the words beside the curve take."""
 
@@ -66,7 +69,7 @@ class LiveScreen(Frame[None]):
         & .block { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
         & .gap { margin-top: 1; }
         & #refused { text-wrap: wrap; max-height: 16; }
-        & #wrong { height: auto; max-height: 6; color: $text-error; }
+        & #wrong { height: auto; color: $text-error; }
         & #wrong.-empty { display: none; }
         & #addresses.-empty { display: none; }
         & #bottom { height: 1fr; min-height: 1; margin-top: 1; }
@@ -153,6 +156,7 @@ class LiveScreen(Frame[None]):
                 self._notice(news.problem.words().what)
                 self.query_one("#wrong", Static).update(problem_words(news.problem))
                 self.query_one("#wrong").remove_class("-empty")
+                self._lines.pop("wrong", None)
             return
         if news.event == "snapshot" and news.snapshot is not None:
             live: Live = news.snapshot  # type: ignore[assignment]
@@ -162,7 +166,7 @@ class LiveScreen(Frame[None]):
 
     def _take(self, live: Live) -> None:
         before = self._live
-        if before is not None and not live.diagnosis and live.verdict == before.verdict:
+        if before is not None and not live.judged and live.verdict == before.verdict:
             # What goes on after the proof is judged after a while; until then its causes hold.
             live = replace(live, diagnosis=before.diagnosis)
         self._live = live
@@ -188,19 +192,23 @@ class LiveScreen(Frame[None]):
             self._told = live.changes[-1]
 
     def _notice(self, text: str, at: datetime | None = None) -> None:
-        events = self.query_one("#events", VerticalScroll)
-        at_end = events.is_vertical_scroll_end
-        self._events.append(f"{clock(at or self._now())}  {text}")
-        self._unseen = 0 if at_end else self._unseen + 1
-        self.query_one("#notices", Static).update("\n".join(self._events))
+        """The newest comes first; while somebody reads further down, it waits."""
+        self._events.appendleft(f"{clock(at or self._now())}  {text}")
+        self._unseen += 1
+        self._show_notices()
+
+    def _show_notices(self) -> None:
+        if self.query_one("#events", VerticalScroll).scroll_y <= 0:
+            self._unseen = 0
+            self.query_one("#notices", Static).update("\n".join(self._events))
         unseen = say("screens.live.unseen", n=self._unseen) if self._unseen else ""
         self.query_one("#unseen", Static).update(unseen)
-        if at_end:
-            events.scroll_end(animate=False)
 
     # drawing
 
     def _tick(self) -> None:
+        if self._unseen:
+            self._show_notices()
         if self._live is not None and not self._paused:
             self._head()
             if self._is_stale(self._live):
@@ -289,23 +297,32 @@ class LiveScreen(Frame[None]):
         return " · ".join(parts)
 
     def _draw_wrong(self, live: Live, health: Sequence[HealthRow]) -> None:
-        lines = [f"✗ {row.name} {row.words}" for row in health if not row.well and row.reason][:2]
-        lines += [
-            f"✗ {each.cause()}\n→ {each.remedy()}"
-            for each in live.diagnosis
-            if each.severity == "error"
-        ][:2]
+        errors = [each for each in live.diagnosis if each.severity == "error"]
+        lines = [f"✗ {each.cause()}\n→ {each.remedy()}" for each in errors][:2]
         lines += [f"! {each.cause()}" for each in live.diagnosis if each.severity == "warning"][:1]
+        if not errors:
+            ill = [row for row in health if not row.well and row.reason]
+            lines = [f"✗ {row.name} {row.words}" for row in ill][:2] + lines
         if not live.diagnosis and live.verdict != "pass":
             lines += [
                 f"✗ {count(number)} × {_spoken(outcome)}  {live.tally.samples.get(outcome, '')}"
                 for outcome, number in sorted(live.tally.outcomes.items())
                 if outcome != "ok"
             ][:3]
-        wrong = self.query_one("#wrong", Static)
-        wrong.set_class(not lines, "-empty")
+        self.query_one("#wrong").set_class(not lines, "-empty")
         if lines:
-            wrong.update("\n".join(lines))
+            self._wrong("\n".join(lines))
+
+    def _wrong(self, text: str) -> None:
+        """As many lines of it as leave room for the rest; Enter shows all of it."""
+        most = WRONG_LINES + max(self.size.height - 24, 0) // 2
+        lines = [each.plain for each in Content(text).wrap(max(self.size.width - 2, 1))]
+        if len(lines) > most:
+            lines = [*lines[: most - 1], say("screens.live.more-wrong")]
+        shown = "\n".join(lines)
+        if self._lines.get("wrong") != shown:
+            self._lines["wrong"] = shown
+            self.query_one("#wrong", Static).update(shown)
 
     # keys
 
@@ -446,7 +463,7 @@ def _phases(live: Live) -> str:
 
 def _ms(histogram: Histogram, share: float) -> str:
     milliseconds = (histogram.percentile_s(share) or 0.0) * 1000
-    return f"{milliseconds:.1f}" if milliseconds < 100 else f"{milliseconds:.0f}"
+    return f"{milliseconds:.1f}" if milliseconds < 10 else f"{milliseconds:.0f}"
 
 
 def _addresses(live: Live) -> Iterator[Content]:

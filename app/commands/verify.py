@@ -234,6 +234,7 @@ def _for_a_while(
     from services.steps.live import Live
     from services.steps.watch import Watched, follow
 
+    known = Known(issuer=_issuer(options))
     emit(Event("phase", phase="watch"))
     return follow(
         Watched(
@@ -242,7 +243,7 @@ def _for_a_while(
             stop=stop,
             show=lambda live: emit(Event("snapshot", snapshot=live)),
             tell=lambda change: emit(Event("change", snapshot=change)),
-            known=Known(issuer=_issuer(options)),
+            known=lambda: known,
         ),
         course,
     ).to_map()

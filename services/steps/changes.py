@@ -74,6 +74,9 @@ GRAVE: frozenset[Trouble] = frozenset(
 )
 """Those with which no proof holds."""
 
+TURNS = GRAVE | {ENDS[trouble] for trouble in GRAVE}
+"""The kinds of change after which what was counted before says nothing of how it stands."""
+
 _Key = tuple[Trouble, str]
 _Facts = Mapping[str, Fact]
 _FAILING: _Key = ("requests-failing", "")

@@ -105,6 +105,8 @@ class Live:
     """Why the API could not be asked for it the last time; empty when it could."""
     refusals: tuple[Refusal, ...] = ()
     diagnosis: tuple[Diagnosis, ...] = ()
+    judged: bool = False
+    """Whether the causes are those of this snapshot, and not yet to be looked for."""
     verdict: Verdict = ""
     certificate_from: str = ""
     certificate_until: str = ""

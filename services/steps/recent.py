@@ -28,7 +28,9 @@ class Recent:
     def add(self, at: datetime, tally: Tally) -> None:
         """Take notice of a cumulative tally."""
         self._now = tally
-        if self._past and at - self._past[-1][0] < _EVERY:
+        if not self._past:
+            self._past.append((at, Tally()))
+        if at - self._past[-1][0] < _EVERY:
             return
         self._past.append((at, tally))
         while (
@@ -38,11 +40,16 @@ class Recent:
         ):
             self._past.popleft()
 
+    def restart(self, at: datetime, tally: Tally) -> None:
+        """Forget what was before `tally`: things are otherwise since."""
+        self._past.clear()
+        self._past.append((at, tally))
+
     @property
     def tally(self) -> Tally:
         """What was counted lately."""
         past = list(self._past)
-        return _since(past[0][1], self._now) if len(past) > 1 else self._now
+        return _since(past[0][1], self._now) if past else self._now
 
 
 def _since(past: Tally, now: Tally) -> Tally:

@@ -131,6 +131,7 @@ def _concluded(live: Live, report: Report, passed: bool) -> Live:
         tally=report.tally,
         refusals=report.refusals,
         diagnosis=report.diagnoses,
+        judged=True,
         verdict="pass" if passed else "fail",
         certificate_until=report.tally.server_not_after,
     )

@@ -9,23 +9,33 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from services.cloud.port import ServerHealth
 from services.events import rfc3339
 from services.probe.address import Address, resolve
 from services.probe.announcement import Announcement, announce
+from services.probe.diagnosis import Diagnosis
 from services.probe.identity import server_identity
 from services.probe.outcome import Outcome
 from services.probe.refusals import MUST_TRY, try_strangers
-from services.probe.report import NOTHING_KNOWN, Known, Report, conclude
+from services.probe.report import NOTHING_KNOWN, Inside, Known, Report, conclude
 from services.probe.runner import run
 from services.probe.tally import Tally
 from services.probe.target import Target
 from services.problem import Problem, Stopped
-from services.steps.changes import SILENT_BY_CHANCE, Memory, changes, verdict_change
+from services.steps.changes import (
+    FAILED_IN_A_ROW,
+    SILENT_BY_CHANCE,
+    TURNS,
+    Memory,
+    changes,
+    verdict_change,
+)
 from services.steps.course import GENTLE, Course
-from services.steps.endpoint import HEALTH_EVERY_S, begin, show, target, weights
+from services.steps.endpoint import HEALTH_EVERY_S, begin, places, show, target, weights
+from services.steps.known import known
 from services.steps.live import Change, Live, Verdict
 from services.steps.recent import Recent
 from services.steps.step import Check, Here, Proof
@@ -34,11 +44,20 @@ from services.stop import Stop
 STRANGERS_EVERY_S = 5.0
 """Strangers knock again, too: the lock must hold as long as one looks."""
 
+KNOWN_EVERY_S = 30.0
+"""Names and clocks change seldom."""
+
+INITIAL = "Initial"
+"""The API's status of a backend that is not checked yet."""
+
 CHANGES_KEPT = 1000
 """The last changes that are kept; a backend that comes and goes for weeks must not fill memory."""
 
 AGAIN_S = 1.0
 """How soon a run is begun again that ended before its time, for want of an address."""
+
+ENOUGH_TO_TELL = 20
+"""The fewest requests that are judged: of fewer, too much may be chance."""
 
 AT_FIRST_S = 0.2
 """How soon one looks again before there is anything to look at."""
@@ -62,7 +81,10 @@ class Watched:
     health: Callable[[], Sequence[ServerHealth]] | None = None
     """Asks the balancer's API. Raises Problem, Stopped. None where there is none to ask."""
     weights: Mapping[str, int] | None = None
-    known: Known = NOTHING_KNOWN
+    places: Sequence[tuple[str, int]] = ()
+    """Hosts and ports where the endpoint is, if that is not only the target's own."""
+    known: Callable[[], Known] = lambda: NOTHING_KNOWN
+    """What is known of it besides; asked now and then. Raises Problem, Stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +125,8 @@ def watch(here: Here) -> Proof:
             now=here.world.now,
             health=lambda: here.cloud.nlb.health(listener, here.stop),
             weights=weights(here),
+            places=places(here),
+            known=lambda: known(here),
         ),
         here.course,
     )
@@ -143,6 +167,9 @@ class _Watch:
     """What the thread beside found, as a whole: replaced, never changed."""
     _addresses: tuple[Address, ...] = ()
     _announcement: Announcement | None = None
+    _known: Known = NOTHING_KNOWN
+    _inside: Inside | None = None
+    _looked_inside: bool = False
     _memory: Memory = field(default_factory=Memory)
     _changes: deque[Change] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT))
     _recent: Recent = field(default_factory=Recent)
@@ -194,7 +221,11 @@ class _Watch:
 
     def _look_up(self) -> Sequence[Address]:
         at = self.at.target
-        self._addresses = resolve(at.host, at.port, self.at.stop)
+        everywhere = (
+            resolve(host, port, self.at.stop)
+            for host, port in self.at.places or [(at.host, at.port)]
+        )
+        self._addresses = tuple(dict.fromkeys(chain.from_iterable(everywhere)))
         return self._addresses
 
     def _show(self, pace: float | None) -> None:
@@ -209,6 +240,8 @@ class _Watch:
         self._memory, found = changes(self._memory, live, now)
         verdict = self._verdict(live)
         found += verdict_change(self._shown.verdict, verdict, now)
+        if any(change.kind in TURNS for change in found):
+            self._recent.restart(now, self._shown.tally)
         self._recent.add(now, self.total)
         told = self._shown.changes
         if found:
@@ -226,12 +259,11 @@ class _Watch:
             for name, share in live.expected.items()
             if name not in live.tally.backends and (1 - share) ** live.tally.ok < SILENT_BY_CHANCE
         )
-        wrong = any(each.status not in ("Normal", "Initial") for each in live.health)
-        if not self._memory.well or wrong or any(missing):
+        ill = [each for each in live.health_by_name() if not each.well(live.expected)]
+        if not self._memory.well or any(each.status != INITIAL for each in ill) or any(missing):
             return "fail"
         tried = {each.name for each in live.refusals if each.refused}
-        settled = all(each.status == "Normal" for each in live.health)
-        if live.tally.ok and settled and tried >= set(MUST_TRY):
+        if live.tally.ok and not ill and tried >= set(MUST_TRY):
             return "pass"
         return self._shown.verdict
 
@@ -239,20 +271,29 @@ class _Watch:
 
     def look_around(self) -> None:
         """Look at health, strangers and causes again and again, in a thread."""
-        knocked_at = float("-inf")
+        knocked_at = known_at = float("-inf")
         with suppress(Stopped), self.at.stop.closing(self.over.set):
             while True:
                 self._look_at_health()
+                if time.monotonic() - known_at >= KNOWN_EVERY_S:
+                    known_at = time.monotonic()
+                    with suppress(Problem):
+                        self._known = self.at.known()
                 tally = self._recent.tally
                 let_in = any(each.refused is False for each in self._around.refusals)
                 pause_s = HEALTH_EVERY_S if let_in else STRANGERS_EVERY_S
                 if tally.ok and time.monotonic() - knocked_at >= pause_s:
                     knocked_at = time.monotonic()
                     self._knock()
-                if tally.requests:
-                    causes = self._report(tally).diagnoses
-                    self._around = replace(self._around, diagnosis=causes, lately=tally.backends)
-                self.over.sleep(HEALTH_EVERY_S if tally.requests else AT_FIRST_S)
+                nothing_works = tally.failed >= FAILED_IN_A_ROW and not tally.ok
+                if tally.requests >= ENOUGH_TO_TELL or nothing_works:
+                    self._around = replace(
+                        self._around,
+                        diagnosis=self._causes(tally),
+                        judged=True,
+                        lately=tally.backends,
+                    )
+                self.over.sleep(HEALTH_EVERY_S if self.total.ok else AT_FIRST_S)
 
     def _look_at_health(self) -> None:
         if self.at.health is None:
@@ -267,6 +308,25 @@ class _Watch:
             self._around, health=health, health_at=self.at.now(), health_unknown=""
         )
 
+    def _causes(self, tally: Tally) -> tuple[Diagnosis, ...]:
+        """What is wrong now, or may be. Each time that something begins to be wrong one looks
+        inside, which takes long, and so in a thread of its own."""
+        report = self._report(tally)
+        if not any(each.severity == "error" for each in report.diagnoses):
+            self._looked_inside, self._inside = False, None
+        elif not self._looked_inside:
+            self._looked_inside = True
+            threading.Thread(target=self._look_inside, args=(report,), daemon=True).start()
+        return report.diagnoses
+
+    def _look_inside(self, report: Report) -> None:
+        if self._known.look_inside is None:
+            return
+        with suppress(Stopped, Problem):
+            inside = self._known.look_inside(report)
+            if self._looked_inside:  # still wrong
+                self._inside = inside
+
     def _knock(self) -> None:
         """Be a stranger, while there is somebody who is served: else nothing is proven by it."""
         refusals = try_strangers(
@@ -274,9 +334,9 @@ class _Watch:
             self._addresses,
             self.over,
             served=True,
-            issuer=self.at.known.issuer,
-            server=self.at.known.server,
-            weak_versions_allowed=self.at.known.weak_versions_allowed,
+            issuer=self._known.issuer,
+            server=self._known.server,
+            weak_versions_allowed=self._known.weak_versions_allowed,
         )
         if not self.over.is_set():
             self._around = replace(self._around, refusals=refusals)
@@ -309,7 +369,8 @@ class _Watch:
             announcement=self._announcement,
             health=self._around.health_by_name(),
             weights=self.at.weights,
-            known=self.at.known,
+            known=self._known,
+            inside=self._inside,
         )
 
 

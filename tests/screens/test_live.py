@@ -144,7 +144,6 @@ async def test_a_failure_names_the_worst_first_and_why(app: Host) -> None:
         lines = text(app).splitlines()
         assert lines[3].startswith(" ✗ ECS02 Abnormal")
         assert "not chance" in lines[3]
-        assert "✗ ECS02 Abnormal: CONNECT_TIMEOUT" in text(app)
         assert "✗ let in: no certificate (200 from a backend)" in text(app)
         assert "✗ ECS02 gave none of the 400 answers." in text(app)
         await pilot.press("enter")
@@ -343,14 +342,17 @@ async def test_new_events_do_not_tear_away_what_is_being_read(app: Host) -> None
             app.news.publish(Event("output", data={"line": f"line {n}"}))
         await settle(pilot, lambda: "line 29" in text(app))
         events = app.screen.query_one("#events")
-        events.scroll_home(animate=False)
-        await pilot.pause()
+        events.scroll_to(y=5, animate=False, force=True)
+        await settle(pilot, lambda: "line 29" not in text(app))
         app.news.publish(Event("output", data={"line": "one more"}))
         app.news.publish(Event("output", data={"line": "and more"}))
         await settle(
-            pilot, lambda: "2 new ↓" in str(app.screen.query_one("#unseen", Static).content)
+            pilot, lambda: "2 new ↑" in str(app.screen.query_one("#unseen", Static).content)
         )
-        assert "and more" not in text(app)
+        before = text(app)
+        assert "and more" not in before
+        events.scroll_home(animate=False)
+        await settle(pilot, lambda: "and more" in text(app))
 
 
 def test_only_the_newest_snapshot_counts_and_ten_a_second() -> None:
