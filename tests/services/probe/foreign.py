@@ -26,6 +26,7 @@ from tests.services.probe.nginx import (
     accepts,
     eventually,
     free_port,
+    free_ports,
 )
 
 NAME = "www.example.com"
@@ -34,6 +35,7 @@ HOST = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 """An address of this process alone. Dozens of ports are chosen before anything listens on them, and
 on 127.0.0.1 outgoing connections of other tests would take some of them meanwhile. That all of
 127.0.0.0/8 is this computer holds on Linux; elsewhere there is no stream module at that place."""
+_MOST_DOORS = 64
 HELLO = 'return 200 "Hello World ! This is {}.\\n";'
 
 
@@ -183,7 +185,7 @@ def nginx(folder: Path, material: Material) -> Iterator[dict[str, int]]:
     ca = f"ssl_client_certificate {certs.ca.certificate_file};"
     demand = f"{ca} ssl_verify_client on;"
     rightful = _nginx_pair(certs.server)
-    dead = free_port(HOST)
+    dead, *ports = free_ports(_MOST_DOORS, HOST)
     stream = {
         "mutual": f"{rightful} {demand} proxy_pass group;",
         "revoking": f"{rightful} {demand} ssl_crl {material.revocations}; proxy_pass group;",
@@ -216,8 +218,7 @@ def nginx(folder: Path, material: Material) -> Iterator[dict[str, int]]:
         f" location / {{ {HELLO.format('ECS01')} }}",
         "http-lonely": f"{rightful} {demand} {to('{}', f'{HOST}:{dead}')}",
     }
-    names = (*stream, *http, *BACKENDS)
-    doors = {name: free_port(HOST) for name in names}
+    doors = dict(zip((*stream, *http, *BACKENDS), ports, strict=False))
     backends = "".join(
         f"server {{ listen {HOST}:{doors[name]};"
         f" location / {{ {HELLO.format(name)} }}"
@@ -276,11 +277,12 @@ def _nginx_servers(settings: dict[str, str], doors: dict[str, int], *options: st
 @contextmanager
 def haproxy(folder: Path, material: Material, backend: dict[str, int]) -> Iterator[dict[str, int]]:
     """One HAProxy before the backends of `nginx`; its doors by name."""
-    certs, dead = material.certs, free_port(HOST)
+    certs = material.certs
     pair = f"ssl crt {material.combined}"
     ca = f"ca-file {certs.ca.certificate_file}"
     mutual = f"{pair} {ca} verify required"
     ignoring = "ca-ignore-err all crt-ignore-err all"
+    dead, *ports = free_ports(_MOST_DOORS, HOST)
     fronts = {
         # door: options of bind, mode, backend
         "mutual": (mutual, "tcp", "group"),
@@ -309,7 +311,7 @@ def haproxy(folder: Path, material: Material, backend: dict[str, int]) -> Iterat
         ),
         "http": ("", "http", "group"),
     }
-    doors = {name: free_port(HOST) for name in (*fronts, "both")}
+    doors = dict(zip((*fronts, "both"), ports, strict=False))
     lines = [
         "global\n  tune.ssl.default-dh-param 2048",
         "defaults\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s",

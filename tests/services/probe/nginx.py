@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,9 +66,16 @@ class Nginx:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1, host)[0]
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Ports on which nobody listens, no two the same."""
+    with ExitStack() as bound:
+        probes = [bound.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((host, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def eventually(ready: Callable[[], bool], what: str, seconds: float = 10) -> None:
@@ -90,11 +97,12 @@ def running(folder: Path, certificates: Certificates) -> Iterator[Nginx]:
     if not STREAM_MODULE.exists():
         program("nginx stream module")
     names = ("mutual", "tls12", "tls13", "open", "lonely", "http_mutual")
-    ports = {name: free_port() for name in (*names, *BACKENDS)}
+    dead, *found = free_ports(1 + len(names) + len(BACKENDS))
+    ports = dict(zip((*names, *BACKENDS), found, strict=True))
     backend = {name: ports[name] for name in BACKENDS}
     nginx = Nginx(folder, certificates, **{name: ports[name] for name in names}, backend=backend)
     config = folder / "nginx.conf"
-    config.write_text(_config(nginx, dead=free_port()))
+    config.write_text(_config(nginx, dead))
     command = [program("nginx"), "-p", str(folder), "-c", str(config), "-e", "error.log"]
     subprocess.run([*command, "-t", "-q"], check=True, capture_output=True, text=True)
     with subprocess.Popen(command) as process:
