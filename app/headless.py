@@ -29,15 +29,23 @@ def hear(console: Console, narrator: Narrator) -> Callable[[Event], None]:
     thread, where an error would end an action half-way instead.
     """
     watching, shown_at = False, 0.0
+    run_before: set[str] = set()
 
     def emit(event: Event) -> None:
         nonlocal watching, shown_at
         if event.event == "phase":
             watching = event.phase == "watch"
+            run_before.clear()
         elif event.event == "snapshot" and watching and console.json:
             if time.monotonic() - shown_at < WATCHED_S:
                 return
             shown_at = time.monotonic()
+        elif event.event == "command" and watching:
+            # The same looks, every few seconds.
+            command = str(event.data.get("command", ""))
+            if command in run_before:
+                return
+            run_before.add(command)
         try:
             if console.json:
                 console.event(event)

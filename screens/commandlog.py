@@ -88,9 +88,20 @@ class CommandLog:
         if running is not None and not reads:
             running.ran.append(command)
             return
+        if self._phase[1] == "watch" and self._is_known(command):
+            return
         entry = Entry(event.time, "", "", (command,), state="done", reads=reads)
         entry.seconds = float(event.data.get("duration_s", 0.0))
         self._add(entry)
+
+    def _is_known(self, command: str) -> bool:
+        """The same looks every few seconds would push out everything else."""
+        last = self.groups[-1] if self.groups else None
+        return (
+            last is not None
+            and (last.step, last.phase) == self._phase
+            and any(command in entry.commands for entry in last.entries)
+        )
 
     def _add(self, entry: Entry) -> None:
         last = self.groups[-1] if self.groups else None
