@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from services.events import rfc3339
 from services.probe.address import Address, Unresolved, resolve
 from services.probe.announcement import Announcement, announce, ca_name
 from services.probe.diagnosis import Diagnosis, diagnose
@@ -39,6 +40,8 @@ class Inside:
     """What only somebody with access to the cloud and the backends can see; asked when needed."""
 
     listener: ListenerView | None = None
+    health: Sequence[Health] | None = None
+    """As it is now: it takes a balancer a while to notice what requests have met already."""
     direct: Mapping[str, Direct] = field(default_factory=dict)
 
 
@@ -179,6 +182,7 @@ class Report:
                 for found in self.refusals
             ],
             "announced": _announced(self.announcement),
+            "server_not_before": _beginning(self.announcement),
             "server_not_after": tally.server_not_after or None,
             "concurrency": tally.concurrency,
             "limited_to": tally.limited_to,
@@ -195,6 +199,8 @@ _TIMED_OUT = (
 )
 _ENOUGH_TIMEOUTS = 16
 """So many, and a tenth of all requests: more of them take minutes, and tell nothing new."""
+_OF_BACKENDS = frozenset({"slow", "uneven"})
+"""Warnings that may be the beginning of more: what is inside tells."""
 _UNUSABLE = frozenset({"probe.key-mismatch", "probe.certificate-weak"})
 """Problems of files that can be read, but not used: a diagnosis names them."""
 
@@ -275,7 +281,7 @@ def verify(
         )
 
     report = concluded()
-    wrong = any(each.severity == "error" for each in report.diagnoses)
+    wrong = any(each.severity == "error" or each.code in _OF_BACKENDS for each in report.diagnoses)
     if not wrong or known.look_inside is None or stop.is_set():
         return report
     try:
@@ -347,7 +353,7 @@ def conclude(
         tally=tally,
         weights=weights,
         refusals=tuple(refusals),
-        health=tuple(health),
+        health=tuple(health if inside.health is None else inside.health),
         client=client_identity(target),
         announcement=announcement,
         server=server_identity(chain[0]) if chain else None,
@@ -388,6 +394,12 @@ def _announced(said: Announcement | None) -> dict[str, object] | None:
         "accepted_cas": [ca_name(der) for der in said.accepted_cas],
         "chain": [each.subject for each in chain_identities(said.chain)],
     }
+
+
+def _beginning(said: Announcement | None) -> str | None:
+    """From when on the server's own certificate is valid."""
+    server = server_identity(said.chain[0]) if said is not None and said.chain else None
+    return rfc3339(server.not_before) if server is not None else None
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 
 from services.cloud.port import Listener, Server
 from services.hosts.port import Host, Ran
 from services.hosts.scripts import curl_itself, curled
 from services.pki.names import asked_for
-from services.probe.observations import Direct, ListenerView, Member, Names
+from services.probe.observations import Direct, Health, ListenerView, Member, Names
 from services.probe.refusals import Pair
 from services.probe.report import Inside, Known, Report
 from services.problem import Problem
@@ -107,17 +108,35 @@ def _looked_up(here: Here, name: str) -> Sequence[str] | None:
 
 
 def _look_inside(here: Here, report: Report) -> Inside:
-    """The listener as the API has it, and the backends by themselves. Raises Stopped."""
-    listener, direct = None, {}
+    """The listener and health as the API has them, and the backends by themselves. Raises Stopped.
+
+    Each is asked for apart: what one person may not see leaves the rest as it is.
+    """
+    return Inside(
+        listener=_unless_problem(here, lambda: _listener(here), None),
+        health=_unless_problem(here, lambda: _health(here), None),
+        direct=_unless_problem(here, lambda: _directly(here, report), {}),
+    )
+
+
+_Found = TypeVar("_Found")
+
+
+def _unless_problem(here: Here, ask: Callable[[], _Found], otherwise: _Found) -> _Found:
     try:
-        listener = _listener(here)
+        return ask()
     except Problem as problem:
         here.output(problem.words().what)
-    try:
-        direct = _directly(here, report)
-    except Problem as problem:
-        here.output(problem.words().what)
-    return Inside(listener, direct)
+        return otherwise
+
+
+def _health(here: Here) -> Sequence[Health]:
+    called = _called(here)
+    found = here.cloud.nlb.health(here.facts.get("listener.id", ""), here.stop)
+    return tuple(
+        Health(called.get(each.server.id, each.server.id), each.status, each.reason)
+        for each in found
+    )
 
 
 def _listener(here: Here) -> ListenerView:
@@ -147,7 +166,7 @@ def _members(here: Here, listener: Listener) -> tuple[Member, ...]:
     nlb, stop = here.cloud.nlb, here.stop
     group_id = listener.settings.server_group_id
     servers = nlb.servers(group_id, stop)
-    called = {here.facts.get(f"backend.{name}.instance_id", ""): name for name in _backends(here)}
+    called = _called(here)
     shut = _shut(here, listener, servers)
     return tuple(
         Member(called.get(each.id, each.id), each.port, each.weight, *shut.get(each.id, ((), ())))
@@ -178,6 +197,11 @@ def _shut(
         closed_to = tuple(s for s in sources if own and not admits(together, each.port, s))
         found[each.id] = (closed_to, own)
     return found
+
+
+def _called(here: Here) -> dict[str, str]:
+    """What backends are called, by instance."""
+    return {here.facts.get(f"backend.{name}.instance_id", ""): name for name in _backends(here)}
 
 
 def _backends(here: Here) -> tuple[str, ...]:

@@ -8,9 +8,12 @@ from dataclasses import replace
 
 from services.cloud.port import ServerHealth
 from services.hosts.scripts import curl_through, curled
+from services.probe.diagnosis import Diagnosis
 from services.probe.observations import Health
+from services.probe.refusals import MUST_TRY
 from services.probe.report import Report, verify
 from services.probe.target import parse_endpoint
+from services.problem import Exit, Problem
 from services.session.model import Facts, Session
 from services.steps.asks import always, whole
 from services.steps.endpoint import (
@@ -95,11 +98,14 @@ def prove(here: Here) -> Proof:
     )
     here.stop.check()
     tally = report.tally
+    # Where nobody is served it would only take longer to see so from there as well.
+    from_the_client = _from_the_client(here, at.name) if tally.ok else ()
+    report = _with_the_client(here, report, from_the_client)
     checks = (
         Check(
             "verify.check.health",
-            all(each.well(report.expected) for each in _by_name(live)) and bool(live.health),
-            ", ".join(f"{each.server} {each.status}" for each in _by_name(live)) or "-",
+            all(each.well(report.expected) for each in report.health) and bool(report.health),
+            ", ".join(f"{each.server} {each.status}" for each in report.health) or "-",
         ),
         Check(
             "verify.check.requests",
@@ -114,15 +120,13 @@ def prove(here: Here) -> Proof:
         *(
             Check(f"verify.check.{each.name}", each.refused is True, each.evidence)
             for each in report.refusals
-            if not each.untried
+            if each.refused is not None or each.name in MUST_TRY
         ),
-        *_from_the_client(here, at.name),
+        *from_the_client,
     )
-    passed = report.verdict == "pass" and all(check.passed for check in checks)
-    verdict = "pass" if passed else "fail"
+    passed = report.verdict == "pass"
     show(here, _concluded(live, report, passed))
-    result = {**report.to_map(), "verdict": verdict, "session": here.session.id}
-    return Proof(checks, result)
+    return Proof(checks, {**report.to_map(), "session": here.session.id})
 
 
 def _concluded(live: Live, report: Report, passed: bool) -> Live:
@@ -163,11 +167,12 @@ def _by_name(live: Live) -> list[Health]:
     return [health(each) for each in live.health]
 
 
-def _from_the_client(here: Here, asked: str) -> list[Check]:
-    """The same request by curl on the Linux client, with the files that lie there."""
+def _from_the_client(here: Here, asked: str) -> tuple[Check, ...]:
+    """The same request by curl on the Linux client, with the files that lie there. Raises Problem
+    for a host that must not be trusted; one that cannot be reached has failed the check."""
     name = here.answer("install.host", NOWHERE)
     if name == NOWHERE:
-        return []
+        return ()
     where = host(here.session, name)
     script = curl_through(
         here.answer("install.directory"),
@@ -176,8 +181,29 @@ def _from_the_client(here: Here, asked: str) -> list[Check]:
         here.facts.get("balancer.dns_name", ""),
         own_ca=bool(here.facts.get("server.trust")),
     )
-    answer = curled(where, here.world.hosts.run(where, script, here.stop))
+    facts = {"host": name}
+    try:
+        answer = curled(where, here.world.hosts.run(where, script, here.stop))
+    except Problem as problem:
+        if problem.exit is Exit.REFUSED:
+            raise
+        return (Check("verify.check.client", False, problem.words().what, facts),)
     expected = [page(each) for each in weights(here)]
     passed = answer.status == 200 and (not expected or answer.text.strip() in expected)
     evidence = answer.text.strip()[:120] or f"curl {answer.exit_status}: {answer.complaint}"
-    return [Check("verify.check.client", passed, evidence, {"host": name})]
+    return (Check("verify.check.client", passed, evidence, facts),)
+
+
+def _with_the_client(here: Here, report: Report, checks: Sequence[Check]) -> Report:
+    """The report with what failed on the client host, unless something else explains that."""
+    failed = [check for check in checks if not check.passed]
+    if report.verdict == "fail" or not failed:
+        return report
+    directory = here.answer("install.directory")
+    found = [
+        Diagnosis(
+            "client-host", "error", "certain", each.evidence, {**each.facts, "directory": directory}
+        )
+        for each in failed
+    ]
+    return replace(report, diagnoses=(*found, *report.diagnoses))
