@@ -12,10 +12,15 @@ from services.steps.live import Change, stranger
 from services.text import say
 
 _INDENT = "  "
+_NAMES = 3
+"""How many CAs are named."""
 
 
-def lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """What was measured and, where one watched, what changed; without diagnosis and verdict."""
+def lines(found: Mapping[str, Any], *, checked: bool = False) -> Iterator[str]:
+    """What was measured and, where one watched, what changed; without diagnosis and verdict.
+
+    `checked`: the strangers that knocked were told already, as checks of a proof.
+    """
     yield say("app.verify.head", endpoint=found["endpoint"], name=found["name"])
     yield _INDENT + say(
         "app.verify.requests",
@@ -26,8 +31,18 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     )
     if found.get("limited_to"):
         yield _INDENT + say("app.verify.limited", count=found["limited_to"])
-    for block in (_backends, _addresses, _latencies, _failures, _refusals, _tls):
-        if shown := list(block(found)):
+    refusals = found.get("refusals", ())
+    if checked:
+        refusals = [each for each in refusals if each["untried"]]
+    for shown in (
+        list(_backends(found)),
+        list(_addresses(found)),
+        list(_latencies(found)),
+        list(_failures(found)),
+        list(_refusals(refusals)),
+        list(_tls(found)),
+    ):
+        if shown:
             yield ""
             yield from shown
     if "changes" in found:
@@ -95,8 +110,7 @@ def _failures(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"{_INDENT}{words}: {sample}" if sample else _INDENT + words
 
 
-def _refusals(found: Mapping[str, Any]) -> Iterator[str]:
-    refusals = found.get("refusals", ())
+def _refusals(refusals: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not refusals:
         return
     signs = {
@@ -119,14 +133,14 @@ def _tls(found: Mapping[str, Any]) -> Iterator[str]:
     if tls["version"]:
         words = [say("app.verify.tls", version=tls["version"], cipher=tls["cipher"])]
         if until := found.get("server_not_after"):
-            words.append(until_words(until))
+            words.append(_until(until, found.get("server_not_before")))
         yield _INDENT + " · ".join(words)
     if said:
         yield _INDENT + say("app.verify.speaks", versions=", ".join(said["versions"]))
         if not said["certificate_asked"]:
             yield _INDENT + say("app.verify.asks-none")
         elif said["accepted_cas"]:
-            yield _INDENT + say("app.verify.accepts", names="; ".join(said["accepted_cas"]))
+            yield _INDENT + say("app.verify.accepts", names=_some(said["accepted_cas"]))
         else:
             yield _INDENT + say("app.verify.accepts-any")
         if said["resumption"]:
@@ -136,11 +150,18 @@ def _tls(found: Mapping[str, Any]) -> Iterator[str]:
         yield _INDENT + say("app.verify.health", servers=servers)
 
 
-def until_words(until: str) -> str:
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are: a server may announce hundreds."""
+    shown = "; ".join(names[:_NAMES])
+    more = len(names) - _NAMES
+    return say("app.verify.and-more", names=shown, count=more) if more > 0 else shown
+
+
+def _until(until: str, since: str | None) -> str:
     """Until when the server's certificate is valid, and a warning where that is near."""
-    end = datetime.fromisoformat(until)
-    left, date = end - datetime.now(UTC), f"{end:%Y-%m-%d}"
-    match ending(end, datetime.now(UTC)):
+    end, now = datetime.fromisoformat(until), datetime.now(UTC)
+    left, date = end - now, f"{end:%Y-%m-%d}"
+    match ending(end, now, datetime.fromisoformat(since) if since else None):
         case "over":
             return "✗ " + say("app.verify.until-over", date=date)
         case "soon":

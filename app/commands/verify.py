@@ -107,7 +107,7 @@ def _session(options: Options, course: Course, console: Console, home: Path) -> 
 
         def tell(proof: Proof) -> None:
             if not console.json:
-                _say_findings(console, proof.result)
+                _say_findings(console, proof.result, checked=course.duration_s is None)
             headless.conclude(walk, console, proof.result, proof.passed)
 
         proof = interrupts.in_thread(prove, tell)
@@ -261,9 +261,10 @@ def _say_watching(console: Console, course: Course) -> None:
     console.say(say("app.verify.watching", span=lasts, rate=f"{rate:.0f}"))
 
 
-def _say_findings(console: Console, found: Mapping[str, Any]) -> None:
+def _say_findings(console: Console, found: Mapping[str, Any], *, checked: bool = False) -> None:
     if "endpoint" in found:
-        for line in findings.lines(found):
+        console.say("")
+        for line in findings.lines(found, checked=checked):
             console.say(line)
         console.say("")
 

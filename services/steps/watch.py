@@ -167,6 +167,8 @@ class _Watch:
     """What the thread beside found, as a whole: replaced, never changed."""
     _addresses: tuple[Address, ...] = ()
     _announcement: Announcement | None = None
+    _unheard: bool = True
+    """Whether the endpoint may announce something else than what was heard."""
     _known: Known = NOTHING_KNOWN
     _inside: Inside | None = None
     _looked_inside: bool = False
@@ -242,6 +244,7 @@ class _Watch:
         found += verdict_change(self._shown.verdict, verdict, now)
         if any(change.kind in TURNS for change in found):
             self._recent.restart(now, self._shown.tally)
+            self._unheard = True
         self._recent.add(now, self.total)
         told = self._shown.changes
         if found:
@@ -285,6 +288,8 @@ class _Watch:
                 if tally.ok and time.monotonic() - knocked_at >= pause_s:
                     knocked_at = time.monotonic()
                     self._knock()
+                if self._unheard and tally.requests:
+                    self._listen()
                 nothing_works = tally.failed >= FAILED_IN_A_ROW and not tally.ok
                 if tally.requests >= ENOUGH_TO_TELL or nothing_works:
                     self._around = replace(
@@ -340,23 +345,30 @@ class _Watch:
         )
         if not self.over.is_set():
             self._around = replace(self._around, refusals=refusals)
-        if self._announcement is None:
-            self._announcement = said = announce(self.at.target, self._addresses, self.over)
-            server = server_identity(said.chain[0]) if said and said.chain else None
-            if server is not None:
-                since = rfc3339(server.not_before)
-                self._around = replace(self._around, certificate_from=since)
+
+    def _listen(self) -> None:
+        """Hear what the endpoint announces: at first, and again when something has turned."""
+        self._unheard = False
+        said = announce(self.at.target, self._addresses, self.over)
+        if said is None:
+            return
+        self._announcement = said
+        if said.chain and (server := server_identity(said.chain[0])) is not None:
+            since = rfc3339(server.not_before)
+            self._around = replace(self._around, certificate_from=since)
 
     # the end
 
     def conclude(self) -> Watching:
         """How all of it went, with what was found last."""
-        unproven = not self._around.refusals and self._addresses and self._recent.tally.ok
-        if unproven and not self.at.stop.is_set():
-            # The watch was too short for the thread beside.
+        if self._addresses and not self.at.stop.is_set():
+            # The watch may have been too short for the thread beside.
             self.over = Stop()
             with suppress(Stopped), self.at.stop.closing(self.over.set):
-                self._knock()
+                if not self._around.refusals and self._recent.tally.ok:
+                    self._knock()
+                if self._announcement is None:
+                    self._listen()
         # What a new pace or a person's stop cut off proves nothing against the endpoint.
         report = self._report(replace(self.total, unfinished=0))
         return Watching(report, self._shown)
