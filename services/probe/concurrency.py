@@ -14,7 +14,8 @@ _HEADROOM = 2
 _FULL = 0.9
 """The share of a core from which on it is the limit, and not the waiting."""
 _FAILING = 0.25
-_LEAST_WHEN_FAILING = 4
+"""The share of failing requests from which on less is tried; but not less than `START`, or one
+dead address of two would make every run a long wait."""
 
 
 def interval_s(round_trip_s: float) -> float:
@@ -42,7 +43,7 @@ def next_concurrency(
     any request fails as requests do under load; where a quarter of them does, it is halved.
     """
     if failing_share >= _FAILING:
-        return min(now, max(now // 2, _LEAST_WHEN_FAILING))
+        return min(now, max(now // 2, START))
     if failing_share or core_share >= _FULL or not all_in_use:
         return now
     worth = round(_HEADROOM * rate_per_s * _ROUND_TRIPS * round_trip_s)

@@ -1,7 +1,7 @@
 """The request engine: each request on a TCP and TLS connection of its own, many at once.
 
 One thread, one selector, and TLS on memory buffers (`ssl.MemoryBIO`): measured against threads,
-asyncio and non-blocking `SSLSocket` this costs the least CPU, about what a C client costs.
+asyncio and non-blocking `SSLSocket` this costs the least CPU.
 No session is ever resumed and no connection used twice, since a balancer chooses the backend,
 and looks at the certificate, once a connection.
 """
@@ -384,11 +384,9 @@ class Engine:
 
     def _decide(self, now: float) -> float:
         """How many connections at once from here on; returns when to decide again."""
-        known = [trip for at, trip in self._round_trips.items() if at in self.addresses]
-        self._round_trips = {
-            at: trip for at, trip in self._round_trips.items() if at in self.addresses
-        }
-        round_trip_s = sum(known) / len(known) if known else 0.0
+        trips = {at: trip for at, trip in self._round_trips.items() if at in self.addresses}
+        self._round_trips = trips
+        round_trip_s = sum(trips.values()) / len(trips) if trips else 0.0
         span, cpu = now - self._decided, time.process_time()
         self.concurrency = next_concurrency(
             self.concurrency,

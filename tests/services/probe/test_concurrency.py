@@ -71,7 +71,7 @@ def test_bounds_hold(
     assert after <= 2 * now
     if failing or core >= 0.9 or not all_in_use:
         assert after <= now
-    if failing >= 0.25 and now > 8:
+    if failing >= 0.25 and now >= 2 * START:
         assert after == now // 2
 
 
