@@ -72,7 +72,7 @@ class LiveScreen(Frame[None]):
         & #wrong { height: auto; color: $text-error; }
         & #wrong.-empty { display: none; }
         & #addresses.-empty { display: none; }
-        & #bottom { height: 1fr; min-height: 1; margin-top: 1; }
+        & #bottom { height: 1fr; min-height: 2; margin-top: 1; }
         & #events { height: 1fr; }
         & #unseen { width: auto; height: 1; color: $text-muted; }
         & #events > Static { height: auto; }
@@ -309,6 +309,8 @@ class LiveScreen(Frame[None]):
                 for outcome, number in sorted(live.tally.outcomes.items())
                 if outcome != "ok"
             ][:3]
+        if live.tally.limited_to:
+            lines.append(f"! {say('screens.live.limited', count=live.tally.limited_to)}")
         self.query_one("#wrong").set_class(not lines, "-empty")
         if lines:
             self._wrong("\n".join(lines))
@@ -393,9 +395,10 @@ def _refused(live: Live) -> Content:
         return Content.styled(say("screens.live.not-yet-refused"), "dim")
     lines = []
     let_in = [each for each in live.refusals if each.refused is False]
-    for each in let_in:
-        words = say("screens.live.let-in", stranger=_stranger(each.name), evidence=each.evidence)
-        lines.append(Content.styled(f"✗ {words}", "bold $text-error"))
+    if let_in:
+        words = say("screens.live.let-in", strangers=", ".join(_stranger(e.name) for e in let_in))
+        why = f" ({let_in[0].evidence})" if len(let_in) == 1 else ""
+        lines.append(Content.styled(f"✗ {words}{why}", "bold $text-error"))
     refused = [_stranger(each.name) for each in live.refusals if each.refused]
     if refused:
         words = say("screens.live.refused", strangers=", ".join(refused))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from screens.frame import Frame
 from screens.spell import ago, fit, moment
 from screens.widgets.keys import Key
 from screens.widgets.outcome import problem_words
+from services.pki.ending import ends
 from services.problem import Problem
 from services.text import say
 
@@ -82,9 +83,19 @@ class SessionsScreen(Frame[str]):
                 (fit(saved.id, 17), "bold"),
                 f" {fit(about(saved), 32)} {fit(place, 6)} {fit(made, 10)}"
                 f"{ago(moment(saved.changed), self._now())} {here}",
+                *self._endings(saved),
             ),
             disabled=saved.id == self._current,
         )
+
+    def _endings(self, saved: Session) -> Iterator[tuple[str, str]]:
+        """A line for each certificate that has ended, or does soon."""
+        for end in ends(saved.facts, self._now()):
+            if end.ending:
+                date = f"{end.not_after:%Y-%m-%d}"
+                words = say(f"screens.sessions.ends-{end.ending}", role=end.role, date=date)
+                colour = "$text-error" if end.ending == "over" else "$text-warning"
+                yield f"\n{'':18}{words}", colour
 
     def keys(self) -> Sequence[Key]:
         return (

@@ -146,6 +146,8 @@ class Live:
             "ok": tally.ok,
             "failed": tally.failed,
             "backends": dict(tally.backends),
+            "addresses": {name: dict(counts) for name, counts in tally.addresses.items()},
+            "verdict": self.verdict or None,
             "requests_per_second": round(tally.rates.now, 1),
             "health": health_map(self.health, self.names),
             "health_time": rfc3339(self.health_at) if self.health_at else None,
