@@ -104,13 +104,14 @@ def all_backends_down(seen: Observations) -> Finding | None:
     if seen.tally.ok:
         return None
     answerless = (*ANSWERLESS, Outcome.HTTP_5XX)
-    facts = {"health": health_text(seen.health) or "?"}
+    facts = {"health": health_text(seen.health)}
     directly = _asked_itself(seen, tuple(seen.direct))
     if seen.count(*answerless) and (all_abnormal(seen) or none_answers(seen)):
         if all_abnormal(seen) and some_answer(seen):
             return None  # they are well, and the balancer does not find them so
         health = f"health: {facts['health']}" if seen.health else ""
-        return Finding("certain", _with(health, directly), answerless, facts)
+        notes = ("health",) if seen.health else ()
+        return Finding("certain", _with(health, directly), answerless, facts, notes)
     quiet = silence.silent(seen)
     if not quiet or seen.count(*TOLD):
         return None
@@ -185,7 +186,7 @@ def too_few_requests(seen: Observations) -> Finding | None:
     ok, failed = seen.tally.ok, seen.tally.failed
     if not unseen or not ok or failed or strange_pages(seen) or _chance(seen, unseen) <= CHANCE:
         return None
-    evidence = f"{ok} requests; by chance in {_chance(seen, unseen):.2g} of all runs"
+    evidence = f"{ok} answers; by chance in {_chance(seen, unseen):.2g} of all runs"
     return Finding("certain", evidence, facts={"backends": ", ".join(unseen)})
 
 
@@ -232,6 +233,14 @@ def answered(*outcomes: Outcome, confidence: Confidence = "certain") -> Look:
         return replace(found, evidence=evidence, backends=frozenset(missing))
 
     return look
+
+
+def answer_cut(seen: Observations) -> Finding | None:
+    found = answered(Outcome.ANSWER_CUT)(seen)
+    if found is None or seen.listener is None or seen.listener.idle_timeout_s is None:
+        return found
+    idle = f"the listener's idle timeout is {seen.listener.idle_timeout_s} s"
+    return replace(found, evidence=_with(found.evidence, idle))
 
 
 def backend_silent(seen: Observations) -> Finding | None:

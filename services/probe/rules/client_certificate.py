@@ -73,7 +73,7 @@ def wrong_usage(seen: Observations) -> Finding | None:
     told, suspected = seen.count(outcome), turned_away(seen)
     judged = against(seen, "wrong-usage", "issuer-wrong-usage", "no-digital-signature")
     usage = ", ".join(seen.client.eku) if seen.client and seen.client.eku is not None else ""
-    facts = {"usage": usage or "?"}
+    facts = {"usage": usage or "-"}
     if judged and suspected:
         evidence = f"usage: {usage or 'not for clients'}; {sample(seen)}"
         return Finding("certain", evidence, suspected, facts)
@@ -124,14 +124,10 @@ def unknown_ca(seen: Observations) -> Finding | None:
     if listener is not None and replaced and listener.wanted_ca_id:
         evidence.append(f"the listener's CA is {listener.ca_id or 'none'}")
     confidence: Confidence = "certain" if seen.count(*told) else "likely"
-    missing = against(seen, "missing-intermediate")
-    return Finding(
-        confidence,
-        "; ".join(evidence),
-        suspected or told,
-        facts,
-        ("send-intermediate",) if missing else (),
-    )
+    notes = ("accepted",) if accepted else ()
+    if against(seen, "missing-intermediate"):
+        notes = (*notes, "send-intermediate")
+    return Finding(confidence, "; ".join(evidence), suspected or told, facts, notes)
 
 
 def revoked(seen: Observations) -> Finding | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from services.probe.observations import Names, Observations
 from services.probe.outcome import Outcome
@@ -43,13 +44,7 @@ def _by_name(dns: Names, finding: Finding) -> Finding:
     """Where requests did not go by the name, what it stands for concerns others: a warning."""
     if dns.relied_on:
         return finding
-    return Finding(
-        finding.confidence,
-        finding.evidence,
-        facts=finding.facts,
-        notes=("not-by-name",),
-        severity="warning",
-    )
+    return replace(finding, notes=("not-by-name",), severity="warning")
 
 
 def listener_absent(seen: Observations) -> Finding | None:
@@ -100,22 +95,28 @@ def not_tls(seen: Observations) -> Finding | None:
     if found is None or listener is None or listener.protocol.upper() in ("", "TCPSSL"):
         return found
     evidence = f"{found.evidence}; the listener's protocol is {listener.protocol}"
-    return Finding("certain", evidence, found.outcomes)
+    return replace(found, evidence=evidence)
 
 
 def tls_version(seen: Observations) -> Finding | None:
-    """Also where it is told as a lack of ciphers, as GnuTLS does: none of a newer version's."""
-    versions = seen.announcement.versions if seen.announcement is not None else ()
-    outdated = bool(versions) and _NOWADAYS.isdisjoint(versions)
-    ends = (Outcome.TLS_VERSION, Outcome.TLS_CIPHER) if outdated else (Outcome.TLS_VERSION,)
-    found = ended(*ends)(seen)
-    if found is None or not versions:
-        return found
-    evidence = f"{found.evidence}; it speaks {', '.join(versions)}"
-    return Finding("certain", evidence, ends, explains=outdated)
+    return _parameters(seen, Outcome.TLS_VERSION)
 
 
-_NOWADAYS = frozenset({"TLSv1.2", "TLSv1.3"})
+def tls_cipher(seen: Observations) -> Finding | None:
+    return _parameters(seen, Outcome.TLS_CIPHER)
+
+
+def _parameters(seen: Observations, outcome: Outcome) -> Finding | None:
+    """No version or cipher in common: what the server speaks, and by which policy it should."""
+    found = ended(outcome)(seen)
+    if found is None:
+        return None
+    evidence = [found.evidence]
+    if seen.announcement is not None and seen.announcement.versions:
+        evidence.append(f"it speaks {', '.join(seen.announcement.versions)}")
+    if seen.listener is not None and seen.listener.policy:
+        evidence.append(f"the listener's policy is {seen.listener.policy}")
+    return replace(found, evidence="; ".join(evidence))
 
 
 def in_handshake(seen: Observations, outcome: Outcome) -> Finding | None:

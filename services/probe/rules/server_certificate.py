@@ -136,6 +136,12 @@ def _finding(
             f"certificate for {facts['names']}, issued by {facts['issuer']}, "
             f"valid {facts['not_before']} to {facts['not_after']}"
         )
+    listener = seen.listener
+    if listener is not None and listener.certificate_id != listener.wanted_certificate_id:
+        parts.append(
+            f"the listener has {listener.certificate_id or 'none'}, "
+            f"this session set {listener.wanted_certificate_id or 'none'}"
+        )
     evidence = "; ".join(filter(None, parts))
     return Finding(confidence, evidence, UNTRUSTED, facts)
 
