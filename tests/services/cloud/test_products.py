@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from services.cloud.connect import connect
-from services.cloud.port import IngressRule, ListenerSettings, Server
+from services.cloud.port import IngressRule, ListenerSettings, ScriptRun, Server
 from services.cloud.sites import CAS_SITES, usual_cas_site
 from services.problem import Problem
 from services.stop import Stop
@@ -420,6 +422,45 @@ def test_ingress_rules_read_and_write_in_one_spelling(ask: Ask) -> None:
     asked = responder.seen[-1].parameters
     assert asked["Permissions.1.PortRange"] == "80/80"
     assert asked["ClientToken"] == "token"
+
+
+def test_a_script_is_waited_for_and_read_by_instance(ask: Ask) -> None:
+    ended = {"InstanceId": "i-1", "InvokeRecordStatus": "Finished", "ExitCode": 7, "Output": "o"}
+    absent = {"InstanceId": "i-2", "InvokeRecordStatus": "Failed", "Output": ""}
+    looks: list[Request] = []
+
+    def reply(request: Request) -> Reply:
+        if request.action == "RunCommand":
+            return answer(InvokeId="t-1", CommandId="c-1")
+        looks.append(request)
+        running = {**ended, "InvokeRecordStatus": "Running"}
+        found = [running if len(looks) == 1 else ended, absent]
+        return answer(Invocation={"InvocationResults": {"InvocationResult": found}})
+
+    cloud, responder, _ = ask(reply)
+    ran = cloud.ecs.run_script(["i-1", "i-2"], "exit 7", 5, Stop())
+    assert ran == {"i-1": ScriptRun(7, "o")}
+    assert len(looks) == 2
+    asked = responder.seen[0].parameters
+    assert (asked["CommandContent"], asked["InstanceId.2"], asked["Timeout"]) == (
+        "exit 7",
+        "i-2",
+        "5",
+    )
+    assert looks[0].parameters["InvokeId"] == "t-1"
+
+
+@pytest.mark.parametrize(("date", "known"), [("{}", True), ("yesterday", False)])
+def test_the_clouds_clock_is_compared_by_its_answers(ask: Ask, date: str, known: bool) -> None:
+    an_hour_ahead = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    headers = {"Date": date.format(an_hour_ahead)}
+    whole = answer(AccountId="1", Arn="acs:ram::1:root", IdentityType="Account")
+    cloud, _, _ = ask(lambda request: replace(whole, headers=headers))
+    assert cloud.clock_ahead_s() is None
+    cloud.sts.caller(Stop())
+    ahead_s = cloud.clock_ahead_s()
+    assert (ahead_s is not None) == known
+    assert ahead_s is None or 3590 < ahead_s < 3610
 
 
 def test_the_certificate_site_follows_the_region_unless_chosen() -> None:
