@@ -34,13 +34,16 @@ def measure(rounds: int) -> Sequence[Finding]:
     with TemporaryDirectory() as home, on_terminal(command, environment(Path(home))) as terminal:
         terminal.sees(NAMES[0])
         feeder = descendant(terminal.pid, "benchmarks.feeder")
-        points = in_turn(
-            {
-                "idle": partial(_points, terminal, feeder, signal.SIGSTOP),
-                "fed": partial(_points, terminal, feeder, signal.SIGCONT),
-            },
-            rounds,
-        )
+        try:
+            points = in_turn(
+                {
+                    "idle": partial(_points, terminal, feeder, signal.SIGSTOP),
+                    "fed": partial(_points, terminal, feeder, signal.SIGCONT),
+                },
+                rounds,
+            )
+        finally:
+            os.kill(feeder, signal.SIGCONT)  # or it would never notice that nobody listens
     more = [fed - idle for fed, idle in zip(points["fed"], points["idle"], strict=True)]
     return [
         summary("points of a core over idle", more, at_most(4), "points"),

@@ -27,7 +27,7 @@ class Goal:
                 return value == self.bound
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.bound:g}"
+        return f"{self.sign} {self.bound:.3g}"
 
 
 def at_most(bound: float) -> Goal:

@@ -22,7 +22,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,7 +62,7 @@ def measure(rounds: int) -> Sequence[Finding]:
             terminal = stack.enter_context(assistant)
         _go_on_to_the_live_screen(terminal)
         move_to_core(descendant(terminal.pid, "lab serve"), 0)
-        worker = descendant(terminal.pid, "services.probe.worker")
+        worker = _worker(terminal)
         keys = in_turn(
             {
                 "idle": partial(_press, terminal, worker, signal.SIGSTOP),
@@ -114,13 +114,24 @@ def _stopped_while_proving(home: Path) -> str:
 
 def _go_on_to_the_live_screen(terminal: Terminal) -> None:
     """Enter alone leads there, as often as it is needed; keys that come too early do not count."""
-    counting = re.compile(rb"ECS02[^\r\n]{0,200}?[1-9]")
     deadline = time.monotonic() + PATIENCE_S
     while not terminal.saw(say("screens.live.starting"), within_s=1.0):
         terminal.presses(ENTER)
         if time.monotonic() > deadline:
             raise TimeoutError("the live screen did not open")
-    terminal.sees(counting)
+
+
+def _worker(terminal: Terminal) -> int:
+    """The process that makes the requests, once it is there and at full speed."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with suppress(LookupError):
+            worker = descendant(terminal.pid, "services.probe.worker")
+            terminal.forget(2 * SETTLE_S)
+            return worker
+        if time.monotonic() > deadline:
+            raise TimeoutError("no worker was started")
+        terminal.forget(0.1)
 
 
 def _press(terminal: Terminal, worker: int, order: signal.Signals) -> Sequence[float]:

@@ -43,15 +43,24 @@ class Terminal:
     def saw(self, wanted: str | re.Pattern[bytes], within_s: float) -> float | None:
         """The same, but None when it does not come in this time."""
         pattern = re.compile(re.escape(wanted.encode())) if isinstance(wanted, str) else wanted
+        return time.perf_counter() if self._find(pattern, within_s) else None
+
+    def reads(self, wanted: re.Pattern[bytes]) -> re.Match[bytes]:
+        """Wait as `sees` does, for what was written rather than when."""
+        found = self._find(wanted, PATIENCE_S)
+        if found is None:
+            raise TimeoutError(f"{wanted!r} did not appear, but:\n{self._last_words()}")
+        return found
+
+    def _find(self, pattern: re.Pattern[bytes], within_s: float) -> re.Match[bytes] | None:
         deadline = time.monotonic() + within_s
         while not (found := pattern.search(self._unread)):
             rest = deadline - time.monotonic()
             if rest <= 0:
                 return None
             self._read(rest)
-        moment = time.perf_counter()
         self._unread = self._unread[found.end() :]
-        return moment
+        return found
 
     def forget(self, seconds: float) -> None:
         """Read what is written in this time, and drop all of it."""
