@@ -6,10 +6,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from scripts.benchmarks.finding import Skipped
+from scripts.benchmarks import readme
+from scripts.benchmarks.child import ROOT
+from scripts.benchmarks.finding import Finding, Omitted, Skipped
 from scripts.benchmarks.table import rows_of, table
 
 NAMES = (
@@ -26,7 +29,14 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NAMES)}")
     parser.add_argument("--rounds", type=int, help="rather than each benchmark's own number")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    form.add_argument("--markdown", action="store_true", help="the judged numbers as Markdown")
+    form.add_argument(
+        "--write-readme",
+        action="store_true",
+        help="the same, put into README.md between its two marks",
+    )
     options = parser.parse_args()
     for name in options.names:
         if name not in NAMES:
@@ -36,6 +46,7 @@ def main() -> int:
 
     rows: list[Any] = []
     report: dict[str, Any] = {}
+    found: dict[str, Sequence[Finding | Omitted]] = {}
     load = os.getloadavg()[0]
     try:
         for name in options.names or NAMES:
@@ -47,6 +58,7 @@ def main() -> int:
                 rows.append((name, f"skipped: {skipped}"))
                 report[name] = {"skipped": str(skipped)}
             else:
+                found[name] = findings
                 rows += rows_of(name, findings)
                 report[name] = {"findings": [finding.to_map() for finding in findings]}
     finally:
@@ -54,9 +66,13 @@ def main() -> int:
         cores = os.cpu_count()
         if options.json:
             print(json.dumps({"cores": cores, "load": load, "benchmarks": report}, indent=2))
+        elif options.markdown:
+            print(readme.markdown(found), end="")
         else:
             print(table(rows))
             print(f"\n{cores} cores; the load average was {load:.1f} before.")
+    if options.write_readme:
+        readme.write(ROOT / "README.md", found)
     return 0
 
 

@@ -23,8 +23,8 @@ def _cells(finding: Finding | Omitted) -> Sequence[str]:
     return (
         finding.what,
         "" if finding.goal is None else str(finding.goal),
-        _number(finding.value) + (f" {finding.unit}" if finding.unit else ""),
-        f"{_number(finding.low)} to {_number(finding.high)}",
+        number(finding.value) + (f" {finding.unit}" if finding.unit else ""),
+        f"{number(finding.low)} to {number(finding.high)}",
         _MET[finding.met],
     )
 
@@ -41,5 +41,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits or so: no measurement here knows more."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
