@@ -8,7 +8,6 @@ from scripts.benchmarks import readme
 from scripts.benchmarks.finding import Finding, Omitted, at_least, at_most
 from scripts.benchmarks.table import rows_of, table
 
-
 MARKED = f"# A\n\n{readme.BEGIN}\nold\n{readme.END}\n\nrest\n"
 
 
