@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scripts.benchmarks.finding import Goal, at_least, at_most, exactly
 from scripts.benchmarks.lab_run import durations
 from scripts.benchmarks.rounds import in_turn, percentile, ratio
+from scripts.benchmarks.scaling import most_faster
 
 
 def test_ways_run_in_turn_forward_and_backward_and_the_first_round_is_dropped() -> None:
@@ -58,3 +59,9 @@ def test_a_step_lasts_until_the_next_one_begins() -> None:
         {"event": "result", "time": "1970-01-01T00:00:16.000Z"},
     ]
     assert durations(events, 10.0) == {"start": 3.0, "prepare": 2.5, "ca": 0.5}
+
+
+def test_two_workers_share_two_cores_with_their_target() -> None:
+    assert most_faster(2, 0.25) == pytest.approx(1.6)
+    assert most_faster(3, 0.25) == 2.0
+    assert most_faster(2, 1.0) == 1.0
