@@ -254,7 +254,10 @@ class LiveScreen(Frame[None]):
         addresses = list(_addresses(live))
         self.query_one("#addresses").set_class(not addresses, "-empty")
         if addresses:
-            self.query_one("#addresses", Static).update(Content("\n").join(addresses))
+            shown = Content("\n").join(addresses)
+            if self._lines.get("addresses") != shown.plain:
+                self._lines["addresses"] = shown.plain
+                self.query_one("#addresses", Static).update(shown)
         self._draw_wrong(live, health)
         if live.refusals is not self._refusals or self._roomy != self._detailed(live):
             self._refusals, self._roomy = live.refusals, self._detailed(live)

@@ -15,7 +15,7 @@ from app.narration import Narrator
 from app.options import Options
 from app.terminal import manner
 from app.wiring import Wiring
-from services.events import Emit, Event
+from services.events import Emit, Event, Shown
 from services.problem import Exit, Problem
 from services.steps.course import GENTLE, Course, Pace
 from services.steps.step import Proof, Step
@@ -84,12 +84,22 @@ def _session(options: Options, course: Course, console: Console, home: Path) -> 
     wiring = Wiring(home, redact=console.redact)
     session = wiring.read(options.session).id
     there = manner(plain=True, unattended=options.json)
+    latest: Shown | None = None
+    narrator = Narrator(wiring.steps, console.say)
+    hear = headless.hear(console, narrator)
+
+    def heard(event: Event) -> None:
+        nonlocal latest
+        if event.event == "snapshot":
+            latest = event.snapshot
+        hear(event)
+
     with (
         interrupts.listening(),
-        Narrator(wiring.steps, console.say) as narrator,
+        narrator,
         wiring.resume(
             session,
-            headless.hear(console, narrator),
+            heard,
             lambda name, secret: None,
             asking(there, console),
         ) as walk,
@@ -106,11 +116,18 @@ def _session(options: Options, course: Course, console: Console, home: Path) -> 
             return walk.watch(last, stop, course)
 
         def tell(proof: Proof) -> None:
+            nonlocal latest
+            latest = None
             if not console.json:
                 _say_findings(console, proof.result, checked=course.duration_s is None)
             headless.conclude(walk, console, proof.result, proof.passed)
 
-        proof = interrupts.in_thread(prove, tell)
+        try:
+            proof = interrupts.in_thread(prove, tell)
+        except interrupts.Interrupted:
+            if latest is not None:
+                _say_so_far(console, latest.to_map(), session)
+            raise
         tell(proof)
     return Exit.FINE if proof.passed else Exit.NOT_FINE
 
@@ -259,6 +276,17 @@ def _say_watching(console: Console, course: Course) -> None:
     parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
     lasts = " ".join(f"{number} {unit}" for number, unit in parts if number)
     console.say(say("app.verify.watching", span=lasts, rate=f"{rate:.0f}"))
+
+
+def _say_so_far(console: Console, found: Mapping[str, Any], session: str) -> None:
+    """What a proof had counted when it was broken off; it proves nothing."""
+    if console.json:
+        console.result({**found, "verdict": "fail", "session": session, "interrupted": True})
+        return
+    backends = ", ".join(f"{name} {count}" for name, count in sorted(found["backends"].items()))
+    counts = {name: found[name] for name in ("requests", "ok", "failed")}
+    words = say("app.told.snapshot", **counts, backends=backends or "-")
+    console.say(say("app.verify.so-far", words=words))
 
 
 def _say_findings(console: Console, found: Mapping[str, Any], *, checked: bool = False) -> None:

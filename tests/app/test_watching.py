@@ -99,6 +99,23 @@ def test_snapshots_come_once_a_second_at_most_and_the_end_comes_in_time(
     assert states["verify"] == "done"
 
 
+def test_a_proof_that_is_broken_off_tells_what_it_had_counted(lab: tuple[Program, Ready]) -> None:
+    program, _ = lab
+    endless = ("verify", "--requests", "1000000", "--rate", "50")
+    with program.started(*endless, "--json") as process:
+        until(process, lambda event: event["event"] == "snapshot" and event["requests"] > 20)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    result = json.loads(out.splitlines()[-1])
+    assert (result["event"], result["verdict"]) == ("result", "fail")
+    assert result["interrupted"] is True
+    assert result["requests"] > 20
+    # What the last command line asked for holds no longer.
+    (snapshot,) = (program.home / "sessions").glob("*/session.json")
+    assert json.loads(snapshot.read_text())["answers"]["verify.requests"] == "200"
+
+
 def test_people_get_tables_within_80_columns(lab: tuple[Program, Ready]) -> None:
     program, _ = lab
     ended = program.run("verify", "--for", "2s", "--requests", "30")
