@@ -99,16 +99,24 @@ def not_tls(seen: Observations) -> Finding | None:
 
 
 def tls_version(seen: Observations) -> Finding | None:
-    return _parameters(seen, Outcome.TLS_VERSION)
+    """No version in common. Not every server says so: GnuTLS calls it a handshake_failure, as
+    OpenSSL does a cipher that it lacks. What it speaks, when asked, settles it."""
+    return _parameters(seen, Outcome.TLS_VERSION, *((Outcome.TLS_CIPHER,) if _old(seen) else ()))
 
 
 def tls_cipher(seen: Observations) -> Finding | None:
-    return _parameters(seen, Outcome.TLS_CIPHER)
+    return None if _old(seen) else _parameters(seen, Outcome.TLS_CIPHER)
 
 
-def _parameters(seen: Observations, outcome: Outcome) -> Finding | None:
+def _old(seen: Observations) -> bool:
+    """The server was heard, and only in versions that no request here is made in (RFC 8996)."""
+    versions = seen.announcement.versions if seen.announcement is not None else ()
+    return bool(versions) and {"TLSv1.2", "TLSv1.3"}.isdisjoint(versions)
+
+
+def _parameters(seen: Observations, *outcomes: Outcome) -> Finding | None:
     """No version or cipher in common: what the server speaks, and by which policy it should."""
-    found = ended(outcome)(seen)
+    found = ended(*outcomes)(seen)
     if found is None:
         return None
     evidence = [found.evidence]

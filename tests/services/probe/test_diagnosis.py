@@ -169,6 +169,14 @@ CAUSES: tuple[tuple[str, Confidence, Change], ...] = (
     ("another-protocol", "certain", ends(Outcome.NOT_TLS, "it says 220 mail.example ESMTP")),
     ("not-tls", "certain", ends(Outcome.NOT_TLS, "it says HTTP/1.1 400 Bad Request")),
     ("tls-version", "certain", ends(Outcome.TLS_VERSION)),
+    (
+        "tls-version",
+        "certain",
+        both(
+            ends(Outcome.TLS_CIPHER),
+            sees(announcement=replace(ANNOUNCEMENT, versions=("TLSv1.1",))),
+        ),
+    ),
     ("tls-cipher", "certain", ends(Outcome.TLS_CIPHER)),
     ("stalled", "certain", ends(Outcome.HANDSHAKE_TIMEOUT)),
     ("handshake-cut", "likely", both(sees(announcement=None), ends(Outcome.HANDSHAKE_CLOSED))),
