@@ -515,4 +515,9 @@ def _details(live: Live) -> Content:
         parts.append(f"{count(number)} × {_spoken(outcome)}  {sample}\n")
     for negotiated, number in sorted(live.tally.tls.items()):
         parts.append(f"{count(number)} × {negotiated}\n")
+    if live.refusals:
+        parts += ["\n", *(f"{line}\n" for line in _each_refused(live).plain.splitlines())]
+    if live.changes:
+        parts.append("\n")
+        parts += [f"{clock(each.at)}  {each.words()}\n" for each in reversed(live.changes)]
     return Content.assemble(*parts)
