@@ -24,6 +24,7 @@ HEAVY = (
 
 # What only a lab that is running imports, inside functions of its own.
 LAB_ONLY = (
+    "services.lab.balancer.deviations",
     "services.lab.balancer.front",
     "services.lab.balancer.relay",
     "services.lab.balancer.wire",
