@@ -254,10 +254,7 @@ class LiveScreen(Frame[None]):
         addresses = list(_addresses(live))
         self.query_one("#addresses").set_class(not addresses, "-empty")
         if addresses:
-            shown = Content("\n").join(addresses)
-            if self._lines.get("addresses") != shown.plain:
-                self._lines["addresses"] = shown.plain
-                self.query_one("#addresses", Static).update(shown)
+            self._lines_of("addresses", Content("\n").join(addresses))
         self._draw_wrong(live, health)
         if live.refusals is not self._refusals or self._roomy != self._detailed(live):
             self._refusals, self._roomy = live.refusals, self._detailed(live)
@@ -269,6 +266,16 @@ class LiveScreen(Frame[None]):
         if self._lines.get(name) != text:
             self._lines[name] = text
             self.query_one(f"#{name}", Static).update(text, layout=False)
+
+    def _lines_of(self, name: str, shown: Content) -> None:
+        """As `_line` for several: the screen is laid out anew, which costs as much as all the rest
+        of a drawing, only when their number changes.
+        """
+        before, text = self._lines.get(name), shown.plain
+        if before != text:
+            self._lines[name] = text
+            same = before is not None and before.count("\n") == text.count("\n")
+            self.query_one(f"#{name}", Static).update(shown, layout=not same)
 
     def _detailed(self, live: Live) -> bool:
         """Whether there is room for a line a stranger."""
