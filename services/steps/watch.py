@@ -245,6 +245,7 @@ class _Watch:
         if any(change.kind in TURNS for change in found):
             self._recent.restart(now, self._shown.tally)
             self._unheard = True
+            self._looked_inside, self._inside = False, None
         self._recent.add(now, self.total)
         told = self._shown.changes
         if found:
@@ -330,7 +331,8 @@ class _Watch:
         with suppress(Stopped, Problem):
             inside = self._known.look_inside(report)
             if self._looked_inside:  # still wrong
-                self._inside = inside
+                # Health is asked for again and again anyway, and this one would soon be old.
+                self._inside = replace(inside, health=None)
 
     def _knock(self) -> None:
         """Be a stranger, while there is somebody who is served: else nothing is proven by it."""

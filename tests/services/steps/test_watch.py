@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 import pytest
 
 from services.cloud.port import Server, ServerHealth
+from services.probe.observations import Health
+from services.probe.report import Inside, Known, Report
 from services.probe.target import Target
 from services.problem import Problem
 from services.steps.course import PACES, Course, Pace
@@ -177,6 +179,35 @@ def test_health_is_asked_for_and_told(endpoint: Endpoint, certs: Certificates) -
     kinds = [kind for kind in onlooker.kinds if kind != "verdict"]
     assert kinds == ["health-unknown", "health-known", "backend-down", "backend-up"]
     assert seen.passed
+
+
+def test_what_was_wrong_inside_is_forgotten_once_it_is_mended(
+    endpoint: Endpoint, certs: Certificates
+) -> None:
+    def breaks() -> None:
+        endpoint.behave = reset
+
+    def mends() -> None:
+        endpoint.behave = endpoint.strict
+
+    def wrong(live: Live) -> bool:
+        return any(each.severity == "error" for each in live.diagnosis)
+
+    looked = threading.Event()
+
+    def look_inside(report: Report) -> Inside:
+        looked.set()
+        return Inside(health=[Health("ECS01", "Unhealthy", "CONNECT_FAILED")])
+
+    known = Known(look_inside=look_inside)
+    with watching(endpoint, certs) as onlooker:
+        onlooker.once(lambda live: live.tally.ok > 5, breaks)
+        onlooker.once(lambda live: looked.is_set() and wrong(live), mends)
+        onlooker.once(
+            lambda live: "requests-fine" in onlooker.kinds and not wrong(live),
+            onlooker.stop.set,
+        )
+        onlooker.watch(known=lambda: known)
 
 
 def test_a_new_pace_holds_at_once_and_loses_no_count(
