@@ -76,7 +76,7 @@ def measure(rounds: int) -> Sequence[Finding]:
     all_idle, all_loaded = ([key for each in side for key in each] for side in (idle, loaded))
     halves = [[percentile(each, 0.5) for each in side] for side in (loaded, idle)]
     return [
-        ratio("p50 of key to text, full speed / idle", halves[0], halves[1], at_most(1.5)),
+        ratio("p50 of key to text, full speed / idle", halves[0], halves[1], at_most(1.2)),
         ratio(
             "p99, all rounds together",
             [percentile(all_loaded, 0.99)],

@@ -120,6 +120,14 @@ class Cause(Part, frozen=True, kw_only=True):
     evidence: str = ""
 
 
+class Dns(Part, frozen=True, kw_only=True):
+    """What the name that clients use stood for when it was verified."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    leads_to_balancer: bool = False
+
+
 class Announced(Part, frozen=True, kw_only=True):
     """What the endpoint says of itself before it knows who is there."""
 
@@ -161,6 +169,7 @@ class Verification(Part, frozen=True, kw_only=True):
     health: tuple[Health, ...] = ()
     diagnosis: tuple[Cause, ...] = ()
     announced: Announced | None = None
+    dns: Dns | None = None
     server_not_after: str | None = None
     """The end of the certificate that the endpoint showed."""
     concurrency: int = 0

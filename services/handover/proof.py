@@ -14,6 +14,7 @@ import msgspec
 from services.handover.content import (
     Announced,
     Cause,
+    Dns,
     Health,
     Share,
     Stranger,
@@ -62,6 +63,7 @@ class _Result(msgspec.Struct, frozen=True):
     failures_by_backend: dict[str, dict[str, int]] = {}
     refusals: tuple[_Refusal, ...] = ()
     announced: Announced | None = None
+    dns: Dns | None = None
     server_not_after: str | None = None
     concurrency: int = 0
     limited_to: int = 0
@@ -105,6 +107,7 @@ def _verification(kept: Mapping[str, Any], time: str, session: Session) -> Verif
         health=result.health,
         diagnosis=result.diagnosis,
         announced=result.announced,
+        dns=result.dns,
         server_not_after=result.server_not_after,
         concurrency=result.concurrency,
         limited_to=result.limited_to,

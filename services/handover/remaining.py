@@ -79,7 +79,10 @@ def _ends_soon(seen: Situation) -> Iterator[_Left]:
 
 
 def _dns(seen: Situation) -> Iterator[_Left]:
-    """The record is made where the domain is hosted, which this program cannot see."""
+    """The record is made where the domain is hosted, outside of what this program sets up."""
+    found = seen.verification and seen.verification.dns
+    if found and found.leads_to_balancer:
+        return
     domain = seen.session.answers.get("prepare.domain", "")
     balancer = seen.session.facts.get("balancer.dns_name", "")
     if domain and balancer:

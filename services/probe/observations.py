@@ -88,6 +88,17 @@ class Names:
     relied_on: bool = False
     """Whether the requests went by `name`, and not to an address that was given otherwise."""
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The name's addresses that are not the balancer's; none where those are not known."""
+        theirs = self.balancer_addresses
+        return tuple(each for each in self.addresses if theirs and each not in theirs)
+
+    @property
+    def leads_there(self) -> bool:
+        """Whether the name stands for addresses of the balancer, and no others."""
+        return bool(self.addresses and self.balancer_addresses) and not self.elsewhere
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

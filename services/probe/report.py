@@ -83,6 +83,7 @@ class Report:
     expected: Mapping[str, float] = field(default_factory=dict)
     """The backends that had to answer, and the share that their weights promise."""
     announcement: Announcement | None = None
+    dns: Names | None = None
 
     @property
     def verdict(self) -> Literal["pass", "fail"]:
@@ -182,6 +183,12 @@ class Report:
                 for found in self.refusals
             ],
             "announced": _announced(self.announcement),
+            "dns": self.dns
+            and {
+                "name": self.dns.name,
+                "addresses": list(self.dns.addresses),
+                "leads_to_balancer": self.dns.leads_there,
+            },
             "server_not_before": _beginning(self.announcement),
             "server_not_after": tally.server_not_after or None,
             "concurrency": tally.concurrency,
@@ -378,6 +385,7 @@ def conclude(
         diagnoses=diagnose(observations),
         expected=expected_shares(weights),
         announcement=announcement,
+        dns=known.dns,
     )
 
 

@@ -27,12 +27,9 @@ def name_not_resolving(seen: Observations) -> Finding | None:
 def name_points_elsewhere(seen: Observations) -> Finding | None:
     """The name has addresses that are not the balancer's."""
     dns = seen.dns
-    if dns is None or not dns.balancer_addresses:
+    if dns is None or not dns.elsewhere:
         return None
-    elsewhere = [each for each in dns.addresses if each not in dns.balancer_addresses]
-    if not elsewhere:
-        return None
-    facts = {"host": dns.name, "addresses": ", ".join(elsewhere), "balancer": dns.balancer}
+    facts = {"host": dns.name, "addresses": ", ".join(dns.elsewhere), "balancer": dns.balancer}
     evidence = (
         f"{dns.name}: {', '.join(dns.addresses)}; "
         f"{dns.balancer}: {', '.join(dns.balancer_addresses)}"

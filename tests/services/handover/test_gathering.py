@@ -9,7 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from msgspec.structs import replace
 
 from services.handover.certificates import certificates
-from services.handover.content import Certificate, StepState, Stranger, Verification
+from services.handover.content import Certificate, Dns, StepState, Stranger, Verification
 from services.handover.remaining import Situation, remaining
 from services.session.model import Session
 from tests.services.handover.sample import PROVEN
@@ -136,6 +136,10 @@ def test_what_a_person_has_to_do_elsewhere_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "ca.key") in found["ca-key"][0]
     installed = replace(session, seen={"any": {**session.facts, "install.directory": "/root/ca"}})
     assert "linux-client" not in left(tmp_path, installed)
+    dns = Dns(name="www.example.com", addresses=("203.0.113.7",))
+    for leads, told in ((False, True), (True, False)):
+        proven = replace(PROVEN, dns=replace(dns, leads_to_balancer=leads))
+        assert ("dns" in left(tmp_path, session, verification=proven)) is told
 
 
 def test_several_strangers_that_were_not_tried_are_counted(tmp_path: Path) -> None:
