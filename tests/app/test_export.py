@@ -74,7 +74,10 @@ def test_the_parts_tell_the_same(exported: Exported) -> None:
     assert report["undo"]["command"] == f"nlb-mtls cleanup {exported.session}"
     removed = [each["kind"] for each in report["undo"]["removes"]]
     assert removed == [each["kind"] for each in reversed(saved["resources"])]
-    assert {"dns", "browsers", "renewal"} <= {each["code"] for each in report["remaining"]}
+    codes = {each["code"] for each in report["remaining"]}
+    assert {"browsers", "renewal"} <= codes
+    assert "dns" not in codes, "the lab's DNS has the record"
+    assert report["verification"]["dns"]["leads_to_balancer"] is True
 
     page = files["report.html"].decode()
     for words in (exported.session, "Verdict: pass", *removed, *counts):
