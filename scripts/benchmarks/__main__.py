@@ -17,7 +17,7 @@ from scripts.benchmarks.table import rows_of, table
 
 NAMES = (
     *("first-paint", "start-up", "lab-run", "keys", "interface", "big-table"),
-    *("engine", "link", "scaling", "memory", "pki", "ssh"),
+    *("engine", "link", "scaling", "memory", "false-alarms", "pki", "ssh"),
 )
 
 
