@@ -22,7 +22,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from scripts.benchmarks.child import PYTHON, ROOT, need
@@ -38,6 +38,7 @@ _CLONE_NEWNET = 0x40000000
 _QUEUE = 4096
 """Packets that an end may hold before the relay has read them."""
 _PACKET = 65536
+_URGENCY = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def delayed_link(round_trip_s: float) -> Iterator[DelayedLink]:
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,
+        start_new_session=True,
     ) as relay:
         assert relay.stdin is not None
         assert relay.stdout is not None
@@ -114,6 +116,7 @@ def _own_namespaces() -> Sequence[str]:
 def main() -> None:
     """The relay. It ends when its stdin does, and the namespaces with it."""
     delay_s = float(sys.argv[1]) / 2
+    _step_forward()
     near = _end_of_link(NEAR, FAR)
     # Somebody has to stay in the first namespace, or nobody could enter it.
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as stays:
@@ -125,6 +128,17 @@ def main() -> None:
         _carry(near, far, delay_s)
         assert stays.stdin is not None
         stays.stdin.close()
+
+
+def _step_forward() -> None:
+    """Be before all others in the queue for a core: a cable does not wait for one. Root alone may.
+
+    In a session of its own, whose niceness counts as well (sched(7), autogroup).
+    """
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -_URGENCY)
+    with suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:
+        group.write(str(-_URGENCY))
 
 
 def _end_of_link(address: str, peer: str) -> int:
