@@ -121,8 +121,11 @@ def _simple(text: str) -> dict[str, object] | None:
     return root
 
 
+_MARKS = {ord("-"): None, ord("_"): None}
+
+
 def _bare(key: str) -> bool:
-    return key.isascii() and key.replace("-", "").isalnum()
+    return key.isascii() and key.translate(_MARKS).isalnum()
 
 
 def _escapes(value: str) -> bool:
