@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from services.probe.observations import Health, Member, Observations
@@ -313,21 +314,45 @@ SLOW_P95_MS = 900.0
 """One backend of twenty that is slow; less may be a lost packet, which costs a second as well."""
 
 
+_SLOW_ANSWERS = 10
+"""Of so many answers one lost packet, which costs a second or three, makes no slow mean."""
+
+
 def slow(seen: Observations) -> Finding | None:
+    """Many answers are slow, or all those of some backend."""
     p50, p95 = (seen.tally.latency.percentile_s(share) for share in (0.50, 0.95))
     if p50 is None or p95 is None:
         return None
     p50_ms, p95_ms = p50 * 1000, p95 * 1000
     some = p95_ms >= SLOW_P95_MS and p95_ms >= 5 * p50_ms
-    if p50_ms < SLOW_P50_MS and not some:
+    means = _means_ms(seen)
+    late = {
+        name: mean
+        for name, mean in means.items()
+        if mean >= SLOW_P50_MS and seen.tally.backends[name] >= _SLOW_ANSWERS
+    }
+    if p50_ms < SLOW_P50_MS and not some and not late:
         return None
     facts = {"p50": f"{p50_ms:.0f}", "p95": f"{p95_ms:.0f}"}
-    return Finding(
-        "certain", f"p50 {p50_ms:.0f} ms, p95 {p95_ms:.0f} ms{_by_part(seen)}", (), facts
-    )
+    notes: tuple[str, ...] = ()
+    if 0 < len(late) < len(means):
+        facts["slow_backends"] = ", ".join(f"{name} {mean:.0f} ms" for name, mean in late.items())
+        notes = ("slow-backends",)
+    evidence = f"p50 {p50_ms:.0f} ms, p95 {p95_ms:.0f} ms{_by_part(seen, means)}"
+    return Finding("certain", evidence, facts=facts, notes=notes)
 
 
-def _by_part(seen: Observations) -> str:
+def _means_ms(seen: Observations) -> Mapping[str, float]:
+    """How long the answers of each backend took on average."""
+    backends = seen.tally.backends
+    return {
+        name: seconds / backends[name] * 1000
+        for name, seconds in sorted(seen.tally.backend_seconds.items())
+        if backends.get(name)
+    }
+
+
+def _by_part(seen: Observations, means_ms: Mapping[str, float]) -> str:
     """Where the time goes: by phase, and by backend."""
     tally = seen.tally
     phases = {
@@ -337,11 +362,7 @@ def _by_part(seen: Observations) -> str:
     }
     p95 = {name: found.percentile_s(0.95) for name, found in phases.items()}
     parts = [f"{name} {value * 1000:.0f} ms" for name, value in p95.items() if value is not None]
-    means = [
-        f"{name} {seconds / tally.backends[name] * 1000:.0f} ms"
-        for name, seconds in sorted(tally.backend_seconds.items())
-        if tally.backends.get(name)
-    ][:8]
+    means = [f"{name} {mean:.0f} ms" for name, mean in means_ms.items()][:8]
     texts = []
     if parts:
         texts.append(f"p95 by phase: {', '.join(parts)}")

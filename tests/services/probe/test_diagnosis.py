@@ -423,6 +423,12 @@ CAUSES: tuple[tuple[str, Confidence, Change], ...] = (
     ("cannot-tell", "possible", both(client(SILENT), LONELY, sees(refusals=NO_VOICE[:0]))),
     ("cannot-tell", "possible", sees(tally=tally(), refusals=())),
     ("slow", "certain", two({}, tally=tally({"ECS01": 10, "ECS02": 10}, latency_s=1))),
+    # The one backend in a second, the other in half of one, as on a computer that is busy.
+    (
+        "slow",
+        "certain",
+        two({}, tally=tally({"ECS01": 20}, latency_s=0.5) + tally({"ECS02": 20}, latency_s=1)),
+    ),
     (
         "slow",
         "certain",
