@@ -20,8 +20,8 @@ Findings = Mapping[str, Sequence[Finding | Omitted]]
 
 def markdown(found: Findings) -> str:
     """The judged numbers as a table of Markdown, and what computer they were measured on."""
-    lines = ["| | goal | measured | lowest and highest round |", "| --- | --- | --- | --- |"]
-    lines += [_row(finding) for finding in _judged(found)]
+    lines = ["| benchmark | | goal | measured | rounds |", "| --- | --- | --- | --- | --- |"]
+    lines += [_row(name, finding) for name, finding in _judged(found)]
     return "\n".join([*lines, "", computer()]) + "\n"
 
 
@@ -48,18 +48,20 @@ def write(file: Path, found: Findings) -> None:
     file.write_text(written(file.read_text(encoding="utf-8"), markdown(found)), encoding="utf-8")
 
 
-def _judged(found: Findings) -> Iterator[Finding]:
-    for findings in found.values():
+def _judged(found: Findings) -> Iterator[tuple[str, Finding]]:
+    for name, findings in found.items():
         for finding in findings:
             if isinstance(finding, Finding) and finding.goal is not None:
-                yield finding
+                yield name, finding
 
 
-def _row(finding: Finding) -> str:
+def _row(name: str, finding: Finding) -> str:
     unit = f" {finding.unit}" if finding.unit else ""
     missed = "" if finding.met else " (missed)"
     signs = {"<=": "≤", ">=": "≥", "=": "="}
     assert finding.goal is not None
     goal = f"{signs[finding.goal.sign]} {finding.goal.bound:.3g}"
     extremes = f"{number(finding.low)} – {number(finding.high)}"
-    return f"| {finding.what} | {goal} | {number(finding.value)}{unit}{missed} | {extremes} |"
+    return (
+        f"| {name} | {finding.what} | {goal} | {number(finding.value)}{unit}{missed} | {extremes} |"
+    )

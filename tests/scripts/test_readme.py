@@ -21,8 +21,8 @@ def test_markdown_holds_what_is_judged_and_says_what_is_missed() -> None:
         "pki": [Finding("theirs / ours", 19.0, 18.0, 20.0, at_least(15))],
     }
     lines = readme.markdown(found).splitlines()
-    assert lines[2] == "| ours / theirs | ≤ 1.1 | 1.23 (missed) | 1.00 – 2.00 |"
-    assert lines[3] == "| theirs / ours | ≥ 15 | 19.0 | 18.0 – 20.0 |"
+    assert lines[2] == "| engine | ours / theirs | ≤ 1.1 | 1.23 (missed) | 1.00 – 2.00 |"
+    assert lines[3] == "| pki | theirs / ours | ≥ 15 | 19.0 | 18.0 – 20.0 |"
     assert not any("told only" in line or "against C" in line for line in lines)
 
 
