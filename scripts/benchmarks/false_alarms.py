@@ -20,8 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from app.wiring import Wiring
-from scripts.benchmarks.child import NLB_MTLS, ROOT, environment, need
-from scripts.benchmarks.finding import Finding, Skipped, exactly
+from scripts.benchmarks import balancer, credentials
+from scripts.benchmarks.child import NLB_MTLS, ROOT, environment
+from scripts.benchmarks.finding import Finding, exactly
 from scripts.benchmarks.rounds import summary
 from services.hosts.host_trust import refuse_host_key
 from services.probe.report import verify
@@ -43,17 +44,12 @@ Alarms = Counter[str]
 
 
 def measure(rounds: int) -> Sequence[Finding]:
-    need("nginx")
-    from tests.services.probe import certificates, nginx
-
-    if not nginx.STREAM_MODULE.exists():
-        raise Skipped("nginx has no stream module here")
     sizes = random.Random(rounds)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         home = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
-        balancer = stack.enter_context(nginx.running(folder, certificates.make(folder)))
-        target = replace(balancer.target(), backends=())
+        at = stack.enter_context(balancer.running(folder, credentials.make(folder)))
+        target = replace(at.target(), backends=())
         walk = stack.enter_context(_session(home))
         outside = [_alarms(lambda: _outside(target, sizes)) for _ in range(rounds)]
         session = [_alarms(lambda: _in_session(walk, sizes)) for _ in range(rounds)]

@@ -34,6 +34,11 @@ class Health:
         """Normal; or a member that gets no traffic, and of which none is expected."""
         return self.status == NORMAL or (self.status == _UNUSED and self.server not in expected)
 
+    def to_map(self) -> dict[str, str]:
+        """Health as JSON has it."""
+        reason = {"reason": self.reason} if self.reason else {}
+        return {"server": self.server, "status": self.status, **reason}
+
 
 _UNUSED = "Unused"
 """The status of a member whose weight is 0."""

@@ -63,7 +63,7 @@ class Outcome(StrEnum):
     HTTP_OTHER = "http-other"
 
 
-ANSWERED: frozenset[str] = frozenset(
+ANSWERED: frozenset[Outcome] = frozenset(
     {
         Outcome.OK,
         Outcome.REDIRECT,

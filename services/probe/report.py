@@ -122,14 +122,7 @@ class Report:
             "refused": {name: refused.get(name) for name in MUST_TRY},
             "latency_ms": {"p50": _rounded(tally.p50_ms), "p99": _rounded(tally.p99_ms)},
             "requests_per_second": round(tally.requests_per_second, 1),
-            "health": [
-                {
-                    "server": health.server,
-                    "status": health.status,
-                    **({"reason": health.reason} if health.reason else {}),
-                }
-                for health in self.health
-            ],
+            "health": [health.to_map() for health in self.health],
             "diagnosis": [
                 {
                     "code": found.code,

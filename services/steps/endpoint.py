@@ -57,16 +57,21 @@ def weights(here: Here) -> dict[str, int]:
     return {name: int(facts.get(f"weight.{name}", "0")) for name in names(facts["backends"])}
 
 
-def begin(here: Here, at: Target) -> Live:
+def called(here: Here) -> dict[str, str]:
+    """What backends are called, by instance."""
     facts = here.facts
+    return {
+        facts.get(f"backend.{name}.instance_id", name): name
+        for name in names(facts.get("backends", ""))
+    }
+
+
+def begin(here: Here, at: Target) -> Live:
     return Live(
         endpoint=at.endpoint,
         name=at.name,
         started=here.world.now(),
-        names={
-            facts.get(f"backend.{name}.instance_id", name): name
-            for name in names(facts.get("backends", ""))
-        },
+        names=called(here),
         expected=expected_shares(weights(here)),
     )
 

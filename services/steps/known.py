@@ -24,6 +24,8 @@ from services.probe.refusals import Pair
 from services.probe.report import Inside, Known, Report
 from services.problem import Problem
 from services.steps.admission import admits
+from services.steps.endpoint import called
+from services.steps.live import by_name
 from services.steps.reach import host, names
 from services.steps.step import Here
 
@@ -131,12 +133,8 @@ def _unless_problem(here: Here, ask: Callable[[], _Found], otherwise: _Found) ->
 
 
 def _health(here: Here) -> Sequence[Health]:
-    called = _called(here)
     found = here.cloud.nlb.health(here.facts.get("listener.id", ""), here.stop)
-    return tuple(
-        Health(called.get(each.server.id, each.server.id), each.status, each.reason)
-        for each in found
-    )
+    return by_name(found, called(here))
 
 
 def _listener(here: Here) -> ListenerView:
@@ -166,10 +164,10 @@ def _members(here: Here, listener: Listener) -> tuple[Member, ...]:
     nlb, stop = here.cloud.nlb, here.stop
     group_id = listener.settings.server_group_id
     servers = nlb.servers(group_id, stop)
-    called = _called(here)
+    known_as = called(here)
     shut = _shut(here, listener, servers)
     return tuple(
-        Member(called.get(each.id, each.id), each.port, each.weight, *shut.get(each.id, ((), ())))
+        Member(known_as.get(each.id, each.id), each.port, each.weight, *shut.get(each.id, ((), ())))
         for each in servers
     )
 
@@ -197,11 +195,6 @@ def _shut(
         closed_to = tuple(s for s in sources if own and not admits(together, each.port, s))
         found[each.id] = (closed_to, own)
     return found
-
-
-def _called(here: Here) -> dict[str, str]:
-    """What backends are called, by instance."""
-    return {here.facts.get(f"backend.{name}.instance_id", ""): name for name in _backends(here)}
 
 
 def _backends(here: Here) -> tuple[str, ...]:

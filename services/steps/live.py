@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -132,11 +132,7 @@ class Live:
         )
 
     def health_by_name(self) -> tuple[Health, ...]:
-        """Health as the rules want it, each server by its backend's name."""
-        return tuple(
-            Health(self.names.get(each.server.id, each.server.id), each.status, each.reason)
-            for each in self.health
-        )
+        return by_name(self.health, self.names)
 
     def to_map(self) -> dict[str, Any]:
         tally = self.tally
@@ -149,18 +145,14 @@ class Live:
             "addresses": {name: dict(counts) for name, counts in tally.addresses.items()},
             "verdict": self.verdict or None,
             "requests_per_second": round(tally.rates.now, 1),
-            "health": health_map(self.health, self.names),
+            "health": [each.to_map() for each in self.health_by_name()],
             "health_time": rfc3339(self.health_at) if self.health_at else None,
         }
 
 
-def health_map(health: Sequence[ServerHealth], names: Mapping[str, str]) -> list[dict[str, str]]:
-    """Health as JSON has it, each server by its backend's name."""
-    return [
-        {
-            "server": names.get(each.server.id, each.server.id),
-            "status": each.status,
-            **({"reason": each.reason} if each.reason else {}),
-        }
+def by_name(health: Iterable[ServerHealth], names: Mapping[str, str]) -> tuple[Health, ...]:
+    """Health as the rules want it, each server by its backend's name where that is known."""
+    return tuple(
+        Health(names.get(each.server.id, each.server.id), each.status, each.reason)
         for each in health
-    ]
+    )

@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from services.cloud.port import ServerHealth
 from services.hosts.scripts import curl_through, curled
 from services.probe.diagnosis import Diagnosis
-from services.probe.observations import Health
 from services.probe.refusals import MUST_TRY
 from services.probe.report import Report, verify
 from services.probe.target import parse_endpoint
@@ -91,7 +89,7 @@ def prove(here: Here) -> Proof:
         workers=here.course.workers,
         stop=here.stop,
         on_snapshot=lambda tally: show(here, replace(live, tally=tally)),
-        health=_by_name(live),
+        health=live.health_by_name(),
         weights=weights(here),
         known=known(here),
         places=places(here),
@@ -157,14 +155,6 @@ def _settled(here: Here, live: Live) -> Live:
             return live
         here.stop.sleep(pause)
         pause = min(pause * 1.5, HEALTH_EVERY_S)
-
-
-def _by_name(live: Live) -> list[Health]:
-    def health(each: ServerHealth) -> Health:
-        name = live.names.get(each.server.id, each.server.id)
-        return Health(name, each.status, each.reason)
-
-    return [health(each) for each in live.health]
 
 
 def _from_the_client(here: Here, asked: str) -> tuple[Check, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.probe.observations import Health, Member, Observations
-from services.probe.outcome import Outcome
+from services.probe.outcome import ANSWERED, Outcome
 from services.probe.rules import silence
 from services.probe.rules.directly import all_abnormal, none_answers, some_answer
 from services.probe.rules.finding import Confidence, Finding, Look, ended
@@ -15,18 +15,7 @@ from services.probe.strangers import OLD_TLS
 from services.probe.tally import expected_shares, within_chance
 
 ANSWERLESS = (*SILENT, Outcome.FIRST_BYTE_TIMEOUT)
-BAD_ANSWERS = (
-    Outcome.REDIRECT,
-    Outcome.HTTP_4XX,
-    Outcome.HTTP_5XX,
-    Outcome.HTTP_OTHER,
-    Outcome.ANSWER_EMPTY,
-    Outcome.ANSWER_CUT,
-    Outcome.ANSWER_TOO_LARGE,
-    Outcome.NOT_HTTP,
-    Outcome.FIRST_BYTE_TIMEOUT,
-    Outcome.WHOLE_TIMEOUT,
-)
+BAD_ANSWERS = (*(ANSWERED - {Outcome.OK}), Outcome.FIRST_BYTE_TIMEOUT)
 """What a backend that is alive may do wrong."""
 
 CHANCE = 0.001
